@@ -1,0 +1,102 @@
+"""Every exception of the library.
+
+`SessionError` is the root. No message holds a secret, a token or a value of the session.
+What arrives from the network never raises, except that an unreachable revocation list does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SessionError(Exception):
+    """Root of the errors below, and raised itself for a call that this moment does not allow."""
+
+
+class InvalidSettings(SessionError, ValueError):
+    """A setting has a value that is not allowed; the message names it and what is allowed."""
+
+
+class InvalidArgument(SessionError, TypeError):
+    """A call was given something that it can't take; the message says what it takes."""
+
+
+class SessionSerializationError(SessionError):
+    """A value can't be held by a session; the message names its path, as in session['cart'][3]."""
+
+
+class SessionTooLarge(SessionError):
+    """The session does not fit into one cookie; the browser's cookie stays as it was.
+
+    Attributes:
+        size: bytes of cookie name and value together.
+        limit: bytes allowed (RFC 6265bis, section 5.6: 4,096 for name and value).
+        heaviest: the largest entries of the session, as (key, packed bytes), largest first.
+    """
+
+    def __init__(self, size: int, limit: int, heaviest: Sequence[tuple[str, int]]) -> None:
+        self.size = size
+        self.limit = limit
+        self.heaviest = tuple(heaviest)
+        named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
+        super().__init__(
+            f"The session makes a cookie of {size} bytes (name and value), {limit} are allowed. "
+            f"Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only its key "
+            "in the session; nothing was saved."
+        )
+
+
+class SessionExpired(SessionError):
+    """The session expired between load and save; call set_expiry() first to renew it."""
+
+
+class SessionRevoked(SessionError):
+    """The session was revoked (logout, login elsewhere, supersede, ...); it can't be saved."""
+
+
+class RevocationListUnavailable(SessionError):
+    """The revocation list can't be asked, so nothing is believed and nothing is changed.
+
+    Frameworks answer 503 with `Retry-After: RETRY_AFTER` (seconds) and leave the cookie alone.
+    """
+
+    RETRY_AFTER = 1
+
+
+class TokenRefused(SessionError):
+    """A token was not accepted; `reason` is one of the few words of `REASONS`.
+
+    Internal to the library: it is logged and counted, never told to the client.
+    """
+
+    REASONS = (
+        "malformed",  # not one of our tokens in its one spelling
+        "no key",  # no secret in use made it for this cookie name and audience
+        "expired",
+        "too old",  # past absolute_age
+        "ended",  # logout, or its id was changed at login or by cycle_key()
+        "superseded",  # a later state of the session was declared the only one
+        "subject revoked",
+        "all revoked",  # clear_all_sessions(), or the list was lost and made anew
+    )
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class NonPersistentStorageError(Exception):
+    """A second connector over a non-persistent revocation list, while the first is open.
+
+    The two would not see each other's revocations. Close the first, share one list object, or
+    use a persistent list such as SQLiteRevocationList. Not a `SessionError`: the interface of
+    the connector gives it the base `Exception`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A SessionStorageConnector over a non-persistent revocation list is already open in "
+            "this process and a second one would not see its revocations. Close the first, share "
+            "one list object between them (session_storage_cls=lambda: shared_list), or use "
+            "SQLiteRevocationList."
+        )
