@@ -1,0 +1,1 @@
+"""Revocation lists: the only state that the server keeps."""
