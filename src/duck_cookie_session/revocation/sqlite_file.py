@@ -1,0 +1,146 @@
+"""The file of SQLiteRevocationList: opened, made anew where it was lost, its errors explained.
+
+The file, its `-wal` and its `-shm` belong together: whoever moves or removes one does so with all
+three. Where only the file itself is gone, what is left of the other two is removed, because a new
+file must not be read with an old log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import RevocationListUnavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows: there a file that is open can't be removed either
+    fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
+
+FORMAT = 1
+"""`PRAGMA user_version` of the file: one table, as below."""
+
+# A row takes 40 to 60 bytes. Without a rowid the table is its own index.
+_TABLE = """
+CREATE TABLE IF NOT EXISTS epochs (
+    scope BLOB PRIMARY KEY,  -- as in base.py, or the application's prefix and "c": its clock
+    epoch INTEGER NOT NULL,
+    made INTEGER NOT NULL    -- microseconds since 1970
+) WITHOUT ROWID
+"""
+
+_RETRY = 0.005  # seconds between two tries for the folder's lock
+
+Signature = tuple[int, int, int, int]
+
+
+def signature(path: str) -> Signature:
+    """What tells that the file is still the one that was opened and untouched from outside.
+
+    Raises:
+        FileNotFoundError: it was removed.
+    """
+    found = os.stat(path)  # noqa: PTH116  # Path.stat() doubles the cost, paid at every lookup
+    return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns
+
+
+def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """Open the list's file, made first (mode 0600, its folder 0700) if missing or empty.
+
+    Args:
+        busy_timeout: seconds to wait for others.
+
+    Raises:
+        OSError, sqlite3.Error: for `explain` to explain.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone_in(path.parent, busy_timeout):
+        if not path.exists() or path.stat().st_size == 0:
+            _make_anew(path)
+        connection = sqlite3.connect(
+            path.as_uri() + "?mode=rw",
+            uri=True,
+            timeout=busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def explain(path: Path, error: Exception) -> RevocationListUnavailable:
+    """What is wrong with the file and what to do, for whoever runs the server."""
+    text = f"{type(error).__name__}: {error}".lower()
+    fitting = [advice for words, advice in _ADVICE if any(word in text for word in words)]
+    advice = fitting[0] if fitting else "the error above says why"
+    return RevocationListUnavailable(
+        f"The revocation list {path} can't be used ({error}): {advice}."
+    )
+
+
+_ADVICE = (
+    (("locked", "busy", "timeouterror"), "another program holds it; wait, or close that program"),
+    (("full", "no space", "quota", "file too large"), "make room on its disk"),
+    (
+        ("not a database", "malformed", "corrupt", "no such column", "newer version"),
+        "move it away together with its -wal and -shm files; a new list is then made, which ends "
+        "every session",
+    ),
+    (
+        ("readonly", "read-only", "permission", "not permitted"),
+        "let the user of this process write to the file and its folder",
+    ),
+    (
+        ("file exists", "not a directory", "is a directory"),
+        "the path of its folder (SESSION_DIR) must lead to a folder, and the file must be a file",
+    ),
+    (("unable to open", "disk i/o"), "check that the folder is there, writable, and its disk well"),
+)
+
+
+def _make_anew(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT:
+        raise sqlite3.DatabaseError(f"made by a newer version, format {version}")
+    if version < FORMAT:
+        connection.execute(_TABLE)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("SELECT scope, epoch, made FROM epochs LIMIT 1").fetchone()
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path, timeout: float) -> Iterator[None]:
+    """Let one process at a time open or make the file; the lock goes with a killed process."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError("another process is opening it") from None
+                time.sleep(_RETRY)
+        yield
+    finally:
+        os.close(descriptor)
