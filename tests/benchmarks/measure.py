@@ -1,0 +1,152 @@
+"""Interleaved measuring: many short rounds, in each of which every contender has its turn.
+
+Machines drift (frequency, neighbours, caches). So contenders are not measured one after the
+other: every round runs one batch of each, the order turning by one from round to round, and
+comparisons are made within a round.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+from tests.benchmarks.report import Row, Table
+
+Batch = Callable[[int], float]
+"""Runs that many operations and gives the nanoseconds an operation took."""
+
+BATCH_NANOSECONDS = 3_000_000
+"""Length of a batch: far above the clock's resolution, short enough for many rounds."""
+
+
+@dataclass
+class Options:
+    """How thoroughly to measure."""
+
+    quick: bool = False
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in each table."""
+        return 11 if self.quick else 61
+
+    @property
+    def batch_nanoseconds(self) -> int:
+        """How long one batch of one contender is meant to last."""
+        return BATCH_NANOSECONDS // 3 if self.quick else BATCH_NANOSECONDS
+
+
+@dataclass
+class Contender:
+    """A name and a way to run a batch. `limit` bounds it where its material is dear to make."""
+
+    name: str
+    batch: Batch
+    limit: int = 5_000
+
+
+def calling(function: Callable[[Any], object], items: Callable[[int], Sequence[Any]]) -> Batch:
+    """A batch that calls `function` with each of `items(n)`; making the items is not timed."""
+
+    def run(count: int) -> float:
+        material = items(count)
+        start = perf_counter_ns()
+        for item in material:
+            function(item)
+        return (perf_counter_ns() - start) / count
+
+    return run
+
+
+def awaiting(
+    run_until_complete: Callable[[Awaitable[float]], float],
+    function: Callable[[Any], Awaitable[object]],
+    items: Callable[[int], Sequence[Any]],
+) -> Batch:
+    """As `calling`, for a coroutine function, inside an event loop."""
+
+    async def timed(material: Sequence[Any], count: int) -> float:
+        start = perf_counter_ns()
+        for item in material:
+            await function(item)
+        return (perf_counter_ns() - start) / count
+
+    def run(count: int) -> float:
+        return run_until_complete(timed(items(count), count))
+
+    return run
+
+
+def same(item: Any) -> Callable[[int], Sequence[Any]]:
+    """Items for a batch: the same one over and over."""
+    return lambda count: [item] * count
+
+
+def measure(contenders: Sequence[Contender], options: Options) -> dict[str, list[float]]:
+    """Microseconds an operation, one figure a round, by the contender's name."""
+    counts = {contender.name: _count(contender, options) for contender in contenders}
+    samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    gc.collect()
+    gc.freeze()
+    was_enabled = gc.isenabled()
+    try:
+        for number in range(options.rounds):
+            turn = number % len(contenders)
+            for contender in [*contenders[turn:], *contenders[:turn]]:
+                gc.collect()
+                gc.disable()
+                nanoseconds = contender.batch(counts[contender.name])
+                gc.enable()
+                samples[contender.name].append(nanoseconds / 1_000)
+    finally:
+        gc.unfreeze()
+        if not was_enabled:
+            gc.disable()
+    return samples
+
+
+def _count(contender: Contender, options: Options) -> int:
+    """How many operations make a batch of the wanted length. This also warms the contender up."""
+    contender.batch(min(3, contender.limit))
+    each = contender.batch(min(20, contender.limit))
+    return max(1, min(contender.limit, int(options.batch_nanoseconds / max(each, 1))))
+
+
+def table(
+    title: str, samples: dict[str, list[float]], base: str, *, names: Sequence[str] | None = None
+) -> Table:
+    """Medians, quartiles and ratios to `base`: the median of the ratios of single rounds."""
+    rows = []
+    for name in names or samples:
+        ratios = [own / other for own, other in zip(samples[name], samples[base], strict=True)]
+        rows.append(row(name, samples[name], statistics.median(ratios)))
+    return Table(title, "us", rows, base)
+
+
+def added(title: str, samples: dict[str, list[float]], bare: dict[str, str], base: str) -> Table:
+    """What each adds to its bare application (`bare`: names), round by round."""
+    extra = {
+        name: [own - other for own, other in zip(samples[name], samples[under], strict=True)]
+        for name, under in bare.items()
+    }
+    rows = [row(name, extra[name]) for name in bare]
+    result = Table(title, "us", rows, base)
+    standard = result.median(base)
+    if standard is not None and standard > 0:
+        for entry in rows:
+            entry.ratio = entry.median / standard
+    return result
+
+
+def row(name: str, values: Sequence[float], ratio: float | None = None) -> Row:
+    """One row of several figures: median, lower and upper quartile."""
+    low, middle, high = (
+        statistics.quantiles(values, n=4, method="inclusive")
+        if len(values) > 1
+        else [values[0]] * 3
+    )
+    return Row(name, middle, low, high, ratio)

@@ -1,0 +1,139 @@
+"""This library as a contender. The only module here that knows its interface."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.data import SECRET
+from tests.benchmarks.peers import label as peer_label
+from tests.benchmarks.report import RoundTripError, Section
+
+DISTRIBUTION = "duck-cookie-session"
+COOKIE_NAME = "session"
+DEFAULTS: dict[str, Any] = {"secret_keys": (SECRET,), "cookie_name": COOKIE_NAME}
+
+
+def available() -> bool:
+    """Whether this library can be imported."""
+    return find_spec("duck_cookie_session") is not None
+
+
+def label(what: str = "") -> str:
+    """This library's name in a table, with its version and what of it is meant."""
+    return peer_label(DISTRIBUTION, what)
+
+
+def settings(**changes: Any) -> Any:
+    """Settings for a benchmark: one fixed secret, all else at its default."""
+    from duck_cookie_session import SessionSettings
+
+    return SessionSettings(**{**DEFAULTS, **changes})
+
+
+class Fresh:
+    """Values made one by one and never given twice: tokens or cookies that a node has not seen."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self._make = make
+        self._number = 0
+
+    def take(self, count: int) -> Sequence[Any]:
+        """That many values not given before."""
+        first = self._number
+        self._number += count
+        return [self._make(number) for number in range(first, first + count)]
+
+
+class Node:
+    """Two nodes with the same secrets and list: `own` is measured, `other` makes what is new."""
+
+    def __init__(self, kind: str, **changes: Any) -> None:
+        from duck_cookie_session import SessionStorageConnector
+
+        self._folder: Path | None = None
+        self.list = self._open(kind)
+        given = settings(**changes)
+        self.own = SessionStorageConnector(lambda: self.list, settings=given)
+        self.other = SessionStorageConnector(lambda: self.list, settings=given)
+
+    def _open(self, kind: str) -> Any:
+        from duck_cookie_session import MemoryRevocationList, SQLiteRevocationList
+
+        if kind == "memory":
+            return MemoryRevocationList()
+        self._folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
+        return SQLiteRevocationList(self._folder)
+
+    def encode_new(self, data: dict[str, Any]) -> str:
+        """A token of a session that starts with this call."""
+        return str(self.own.set_session("", data))
+
+    def encode_again(self, token: str) -> Callable[[dict[str, Any]], str]:
+        """A function that seals data as the next state of the session in `token`."""
+        return lambda data: self.own.set_session(token, data)
+
+    def encode_elsewhere(self, data: dict[str, Any]) -> str:
+        """A token made on the other node."""
+        return str(self.other.set_session("", data))
+
+    def decode(self, token: str) -> Any:
+        """The data in a token as the measured node reads it: verified, and the list asked."""
+        return self.own.get_session(token)
+
+    def prove(self, data: dict[str, Any]) -> None:
+        """Check the round trip, a mutilated token, and a revoked one."""
+        token = self.encode_elsewhere(data)
+        if self.decode(token) != data or self.decode(token) != data:
+            raise RoundTripError(f"{label()}: what came back is not what went in")
+        wrong = "A" if token[60] != "A" else "B"
+        if self.decode(token[:60] + wrong + token[61:]) is not None:
+            raise RoundTripError(f"{label()}: a token with one character changed was accepted")
+        self.other.delete_session(token)
+        if self.decode(token) is not None:
+            raise RoundTripError(f"{label()}: a revoked token was accepted")
+
+    def close(self) -> None:
+        """Close both nodes and remove their files."""
+        self.own.close()
+        self.other.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def node(section: Section, kind: str = "memory", **changes: Any) -> Node | None:
+    """A proven pair of nodes; None, and named in the section, if not installed."""
+    if not available():
+        text = f"{DISTRIBUTION} (not installed)"
+        if text not in section.left_out:
+            section.left_out.append(text)
+        return None
+    made = Node(kind, **changes)
+    made.prove({"user_id": 48151, "cart": [1, 2, 3]})
+    return made
+
+
+def asgi_middleware(app: Any, made: Node) -> Any:
+    """An ASGI application wrapped in this library's middleware."""
+    from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
+
+    return CookieSessionMiddleware(app, connector=made.own)
+
+
+def flask_interface(made: Node) -> Any:
+    """A session interface for Flask."""
+    from duck_cookie_session.contrib.flask import CookieSessionInterface
+
+    return CookieSessionInterface(connector=made.own)
+
+
+def django_handler(section: Section, kind: str, handler: Callable[..., Any]) -> Any:
+    """A Django application with this library's sessions, or None if it is not installed."""
+    made = node(section, kind)
+    if made is None:
+        return None
+    raise NotImplementedError

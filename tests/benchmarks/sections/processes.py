@@ -1,0 +1,175 @@
+"""Threads and processes: whether anything is shared that should not be."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from tests.benchmarks import ours
+from tests.benchmarks.data import session_data
+from tests.benchmarks.measure import Options, row
+from tests.benchmarks.report import Section, Table
+
+NAME = "processes"
+REPOSITORY = Path(__file__).parents[3]
+
+
+def run(options: Options) -> Section:
+    """Read-and-write throughput of two processes against one, and of two threads against one."""
+    section = Section(NAME)
+    probe = ours.node(section)
+    if probe is None:
+        return section
+    probe.close()
+    seconds, rounds = (0.4, 3) if options.quick else (1.5, 7)
+    for kind in ("memory", "sqlite"):
+        workers = [_Worker(kind, number) for number in range(2)]
+        try:
+            one: list[float] = []
+            two: list[float] = []
+            for _ in range(rounds):
+                one.append(sum(_together(workers[:1], seconds)))
+                two.append(sum(_together(workers, seconds)))
+        finally:
+            for worker in workers:
+                worker.close()
+        ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
+        title = f"new token read and next state sealed, {kind} list"
+        rows = [row("one process", one), row("two processes", two, ratio)]
+        section.tables.append(Table(title, "operations a second", rows, "one process"))
+        section.judge(f"{kind}: two processes / one", ratio, 1.0, 1.8, at_least=True)
+    section.tables.append(_threads(seconds, rounds))
+    section.notes.append(
+        f"{os.cpu_count()} CPUs here; two processes that share nothing reach at most that, "
+        "and less while anything else runs"
+    )
+    bare = _plain_processes(seconds, rounds)
+    section.tables.append(bare)
+    return section
+
+
+def work(node: Any, seconds: float) -> float:
+    """Operations a second: read a token new to the node, seal the session's next state."""
+    data = session_data(380)
+    done = 0
+    tokens = [node.encode_elsewhere(data) for _ in range(64)]
+    start = perf_counter()
+    while perf_counter() - start < seconds:
+        for token in tokens:
+            node.decode(token)
+            node.own.set_session(token, data)
+        done += len(tokens)
+    return done / (perf_counter() - start)
+
+
+def bare_work(seconds: float) -> float:
+    """The same with Fernet and msgpack alone: what the machine gives."""
+    from tests.benchmarks.contenders import bare_fernet
+
+    codec, data = bare_fernet(), session_data(380)
+    token = codec.encode(data)
+    done = 0
+    start = perf_counter()
+    while perf_counter() - start < seconds:
+        for _ in range(64):
+            codec.decode(token)
+            codec.encode(data)
+        done += 64
+    return done / (perf_counter() - start)
+
+
+class _Worker:
+    """A process that measures on command."""
+
+    def __init__(self, kind: str, number: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.sections.processes", kind, str(number)],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, seconds: float) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+
+    def result(self) -> float:
+        assert self._process.stdout is not None
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _together(workers: list[_Worker], seconds: float) -> list[float]:
+    for worker in workers:
+        worker.start(seconds)
+    return [worker.result() for worker in workers]
+
+
+def _plain_processes(seconds: float, rounds: int) -> Table:
+    workers = [_Worker("bare", number) for number in range(2)]
+    try:
+        one = [sum(_together(workers[:1], seconds)) for _ in range(rounds)]
+        two = [sum(_together(workers, seconds)) for _ in range(rounds)]
+    finally:
+        for worker in workers:
+            worker.close()
+    ratio = statistics.median(two) / statistics.median(one)
+    rows = [row("one process", one), row("two processes", two, ratio)]
+    return Table(
+        "for comparison: Fernet and msgpack alone", "operations a second", rows, "one process"
+    )
+
+
+def _threads(seconds: float, rounds: int) -> Table:
+    node = ours.Node("memory")
+    one: list[float] = []
+    two: list[float] = []
+    for _ in range(rounds):
+        one.append(work(node, seconds))
+        two.append(sum(_in_threads(lambda: work(node, seconds))))
+    node.close()
+    ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
+    rows = [row("one thread", one), row("two threads", two, ratio)]
+    return Table(
+        "two threads of one process (memory list)", "operations a second", rows, "one thread"
+    )
+
+
+def _in_threads(function: Callable[[], float]) -> list[float]:
+    results: list[float] = []
+    threads = [threading.Thread(target=lambda: results.append(function())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def main() -> None:
+    """Measure once for each line on stdin, which is a number of seconds."""
+    kind = sys.argv[1]
+    measure_once: Callable[[float], float] = bare_work
+    if kind != "bare":
+        node = ours.Node(kind)
+
+        def measure_once(seconds: float) -> float:
+            return work(node, seconds)
+
+    for line in sys.stdin:
+        print(measure_once(float(line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
