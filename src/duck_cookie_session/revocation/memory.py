@@ -76,9 +76,8 @@ class MemoryRevocationList(RevocationList):
         """Seconds since the entry was made or last raised; None without it."""
         prefix = scope[:PREFIX_BYTES]
         with self._lock:
-            made = self._made.get(prefix, {}).get(scope)
-            if made is None:
-                made = self._everything_made.get(scope)
+            entries = self._everything_made if is_everything(scope) else self._made.get(prefix)
+            made = entries.get(scope) if entries else None
             if made is None:
                 return None
             now = max(microseconds(self._clock), self._last.get(prefix, 0), made)
