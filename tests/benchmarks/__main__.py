@@ -31,7 +31,7 @@ SECTIONS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked for. Exit code 0, unless a contender fails its proof: then an exception."""
+    """Run what was asked for. Exit code 0 unless a contender fails its proof: an exception."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
         "sections",

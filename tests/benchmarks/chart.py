@@ -79,7 +79,8 @@ def draw(sections: Sequence[Section], about: dict[str, str]) -> str:
     parts.append(_text(10, y + 22, facts, "small"))
     y += 34
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" '
+        f'width="{WIDTH}" height="{y}" '
         'role="img" aria-label="Benchmark of cookie sessions">'
     )
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>", ""])

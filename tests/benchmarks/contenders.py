@@ -21,13 +21,18 @@ Decode = Callable[[Any], Any]
 
 @dataclass
 class Codec:
-    """Both directions of one peer. `encrypts`: the client can't read the data."""
+    """Both directions of one peer.
+
+    `encrypts`: the client can't read the data. `is_session`: a session library, with an expiry of
+    its own, and not bare cryptography.
+    """
 
     name: str
     encode: Encode
     decode: Decode
     encrypts: bool
     text: Callable[[Any], str] = str
+    is_session: bool = True
 
     def prove(self, data: dict[str, Any]) -> None:
         """Check that data comes back, and none of it from a token with one character changed."""
@@ -55,6 +60,7 @@ def bare_fernet() -> Codec:
         lambda token: msgpack.unpackb(fernet.decrypt(token)),
         True,
         bytes.decode,
+        is_session=False,
     )
 
 
@@ -91,6 +97,7 @@ def _rfernet() -> Codec:
         lambda data: fernet.encrypt(msgpack.packb(data)),
         lambda token: msgpack.unpackb(fernet.decrypt(token)),
         True,
+        is_session=False,
     )
 
 

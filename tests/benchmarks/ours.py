@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,7 +16,11 @@ from tests.benchmarks.report import RoundTripError, Section
 
 DISTRIBUTION = "duck-cookie-session"
 COOKIE_NAME = "session"
-DEFAULTS: dict[str, Any] = {"secret_keys": (SECRET,), "cookie_name": COOKIE_NAME}
+DEFAULTS: dict[str, Any] = {
+    "secret_keys": (SECRET,),
+    "cookie_name": COOKIE_NAME,
+    "subject_key": "user_id",
+}
 
 
 def available() -> bool:
@@ -29,7 +34,7 @@ def label(what: str = "") -> str:
 
 
 def settings(**changes: Any) -> Any:
-    """Settings for a benchmark: one fixed secret, all else at its default."""
+    """Settings for a benchmark: a fixed secret, a subject as after a login, else the defaults."""
     from duck_cookie_session import SessionSettings
 
     return SessionSettings(**{**DEFAULTS, **changes})
@@ -49,25 +54,45 @@ class Fresh:
         return [self._make(number) for number in range(first, first + count)]
 
 
-class Node:
-    """Two nodes with the same secrets and list: `own` is measured, `other` makes what is new."""
+_memory_list: Any = None
 
-    def __init__(self, kind: str, **changes: Any) -> None:
+
+class Node:
+    """Two nodes with the same secrets and list: `own` is measured, `other` makes what is new.
+
+    Args:
+        kind: "memory" (the one of this process), "separate memory", or "sqlite".
+        folder: of the SQLite list; None makes one that is removed at the end.
+    """
+
+    def __init__(self, kind: str, *, folder: Path | None = None, **changes: Any) -> None:
         from duck_cookie_session import SessionStorageConnector
 
-        self._folder: Path | None = None
-        self.list = self._open(kind)
+        self._removed: Path | None = None
+        self.list = self._open(kind, folder)
         given = settings(**changes)
         self.own = SessionStorageConnector(lambda: self.list, settings=given)
         self.other = SessionStorageConnector(lambda: self.list, settings=given)
 
-    def _open(self, kind: str) -> Any:
+    def _open(self, kind: str, folder: Path | None) -> Any:
+        global _memory_list
         from duck_cookie_session import MemoryRevocationList, SQLiteRevocationList
 
+        if kind == "separate memory":
+            return _separate_memory_list()
         if kind == "memory":
-            return MemoryRevocationList()
-        self._folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
-        return SQLiteRevocationList(self._folder)
+            # A process has one memory list: connectors over a second one are refused.
+            _memory_list = _memory_list or MemoryRevocationList()
+            return _memory_list
+        if folder is None:
+            folder = self._removed = Path(tempfile.mkdtemp(prefix="benchmark-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return SQLiteRevocationList(folder)
+
+    def make_list(self) -> None:
+        """Have the list's file made, and let go of it."""
+        self.encode_new({"user_id": 1})
+        self.close()
 
     def encode_new(self, data: dict[str, Any]) -> str:
         """A token of a session that starts with this call."""
@@ -101,8 +126,18 @@ class Node:
         """Close both nodes and remove their files."""
         self.own.close()
         self.other.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._removed is not None:
+            shutil.rmtree(self._removed, ignore_errors=True)
+
+
+def _separate_memory_list() -> Any:
+    """A memory list beside others in one process, each for one pair of nodes and never mixed up."""
+    from duck_cookie_session import MemoryRevocationList
+
+    class SeparateList(MemoryRevocationList):
+        persistent = True  # said so that a process may have several, for lists of several sizes
+
+    return SeparateList()
 
 
 def node(section: Section, kind: str = "memory", **changes: Any) -> Node | None:

@@ -70,6 +70,10 @@ class Section:
         if value is not None and base:
             self.judgements.append(Judgement(what, value / base, target, at_least=at_least))
 
+    def judge_figure(self, what: str, value: float, target: float, unit: str) -> None:
+        """Judge a figure that is no ratio."""
+        self.judgements.append(Judgement(what, value, target, f" {unit}"))
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict of all this, with the verdicts spelled out."""
         plain = asdict(self)

@@ -116,35 +116,27 @@ def _cookie_bytes(section: Section, codecs: list[Codec]) -> None:
     """Bytes of the cookie value, without its name and attributes."""
     for size in (380, 2_000):
         data = session_data(size)
-        rows = []
-        smallest: dict[bool, int] = {}
-        for codec in codecs:
-            length = len(codec.text(codec.encode(data)))
-            rows.append(
-                _plain(
-                    codec.name if codec.encrypts else f"{codec.name} - readable by the client",
-                    length,
-                )
-            )
-            if codec.encrypts and codec is not codecs[0]:
-                smallest[False] = min(smallest.get(False, length), length)
+        lengths = {codec.name: len(codec.text(codec.encode(data))) for codec in codecs}
+        rows = [
+            _plain(codec.name + ("" if codec.encrypts else ", not encrypted"), lengths[codec.name])
+            for codec in codecs
+        ]
+        peers = [lengths[codec.name] for codec in codecs if codec.encrypts and codec.is_session]
+        smallest = min(peers, default=0)
         for what, compress in (("", False), ("compress", True)):
             own = ours.node(section, compress=compress)
             if own is not None:
                 length = len(own.encode_new(data))
                 rows.append(_plain(ours.label(what), length))
-                if False in smallest:
-                    section.judge(
-                        f"cookie bytes {size}{', compress' if compress else ''} / smallest encrypting peer",
-                        length,
-                        smallest[False],
-                        1.0,
-                    )
+                words = f"cookie bytes {size} {what}".strip()
+                section.judge(
+                    f"{words} / smallest encrypting peer", length, min(peers, default=0), 1
+                )
         section.tables.append(Table(f"cookie value, {size} packed bytes", "bytes", rows))
-    if ours.available():
-        own = ours.node(section)
+    own = ours.node(section)
+    if own is not None:
         length = len(own.encode_new(session_data(400)))
-        section.judge("cookie value of 400 packed bytes, bytes", length, 1, 690)
+        section.judge_figure("cookie value of 400 packed bytes", length, 690, "bytes")
 
 
 def _plain(name: str, value: float) -> Row:

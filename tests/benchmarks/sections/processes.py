@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +32,8 @@ def run(options: Options) -> Section:
     probe.close()
     seconds, rounds = (0.4, 3) if options.quick else (1.5, 7)
     for kind in ("memory", "sqlite"):
-        workers = [_Worker(kind, number) for number in range(2)]
+        folder = tempfile.mkdtemp(prefix="benchmark-")
+        workers = [_Worker(kind, folder) for _ in range(2)]
         try:
             one: list[float] = []
             two: list[float] = []
@@ -40,6 +43,7 @@ def run(options: Options) -> Section:
         finally:
             for worker in workers:
                 worker.close()
+            shutil.rmtree(folder, ignore_errors=True)
         ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
         title = f"new token read and next state sealed, {kind} list"
         rows = [row("one process", one), row("two processes", two, ratio)]
@@ -88,9 +92,9 @@ def bare_work(seconds: float) -> float:
 class _Worker:
     """A process that measures on command."""
 
-    def __init__(self, kind: str, number: int) -> None:
+    def __init__(self, kind: str, folder: str = "") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.sections.processes", kind, str(number)],
+            [sys.executable, "-m", "tests.benchmarks.sections.processes", kind, folder],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -118,7 +122,7 @@ def _together(workers: list[_Worker], seconds: float) -> list[float]:
 
 
 def _plain_processes(seconds: float, rounds: int) -> Table:
-    workers = [_Worker("bare", number) for number in range(2)]
+    workers = [_Worker("bare") for _ in range(2)]
     try:
         one = [sum(_together(workers[:1], seconds)) for _ in range(rounds)]
         two = [sum(_together(workers, seconds)) for _ in range(rounds)]
@@ -162,7 +166,7 @@ def main() -> None:
     kind = sys.argv[1]
     measure_once: Callable[[float], float] = bare_work
     if kind != "bare":
-        node = ours.Node(kind)
+        node = ours.Node(kind, folder=Path(sys.argv[2]))
 
         def measure_once(seconds: float) -> float:
             return work(node, seconds)
