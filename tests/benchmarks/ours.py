@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,6 +106,26 @@ class Node:
     def encode_elsewhere(self, data: dict[str, Any]) -> str:
         """A token made on the other node."""
         return str(self.other.set_session("", data))
+
+    def sealing(self, data: dict[str, Any]) -> Callable[[dict[str, Any]], str]:
+        """The codec alone: a function that packs data and seals it under claims as `data` has."""
+        from duck_cookie_session.keyring import KeyRing
+        from duck_cookie_session.serializer import pack
+        from duck_cookie_session.token import open_token, seal_token
+
+        ring = KeyRing.of(self.own.settings)
+        claims = open_token(ring, self.encode_new(data))[0]
+        now = int(time.time())
+        return lambda state: seal_token(ring, claims, pack(state), now)
+
+    def opening(self) -> Callable[[str], Any]:
+        """The codec alone: a function that opens a token and unpacks its data."""
+        from duck_cookie_session.keyring import KeyRing
+        from duck_cookie_session.serializer import unpack
+        from duck_cookie_session.token import open_token
+
+        ring = KeyRing.of(self.own.settings)
+        return lambda token: unpack(open_token(ring, token)[1])
 
     def decode(self, token: str) -> Any:
         """The data in a token as the measured node reads it: verified, and the list asked."""

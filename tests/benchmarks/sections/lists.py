@@ -223,7 +223,6 @@ def _redis_checks(section: Section, size: int, url: str, options: Options) -> No
 @contextlib.contextmanager
 def _redis_lists(url: str) -> Iterator[tuple[Any, Any, Any]]:
     import redis
-
     from duck_cookie_session.revocation.redis import RedisRevocationList
 
     settings = ours.settings()
