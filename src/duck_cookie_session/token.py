@@ -81,15 +81,6 @@ class Claims(NamedTuple):
         return id_to_text(self.session_id)
 
 
-class OpenedToken(NamedTuple):
-    """A token that one of our keys made: its claims, its packed data, and the key's number."""
-
-    token: str
-    claims: Claims
-    data: bytes
-    key_number: int
-
-
 def seal_token(
     ring: KeyRing, claims: Claims, data: bytes, at: int, *, deflate: bool = False
 ) -> str:
@@ -135,8 +126,11 @@ def seal_token(
     return ring.encrypt(head + tail, at).rstrip(b"=").decode("ascii")
 
 
-def open_token(ring: KeyRing, token: str) -> OpenedToken:
+def open_token(ring: KeyRing, token: str) -> tuple[Claims, bytes, int]:
     """Verify and decrypt a token. Neither expiry nor revocation is looked at here.
+
+    Returns:
+        Claims, packed data, and the number of the key that opened it, 0 the newest.
 
     Raises:
         TokenRefused: "malformed" or "no key".
@@ -151,7 +145,7 @@ def open_token(ring: KeyRing, token: str) -> OpenedToken:
     except (struct.error, IndexError, ValueError, zlib.error) as error:
         # Made with our key but not in our format: another version, or another use of the secret.
         raise TokenRefused("malformed") from error
-    return OpenedToken(token, claims, data, number)
+    return claims, data, number
 
 
 def issued_at(token: str) -> int:

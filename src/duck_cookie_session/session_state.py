@@ -1,0 +1,362 @@
+"""SessionState: what a store knows of its session, loads, compares, saves and hands out."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import session_storage_connector as session_connector_mod
+from .errors import (
+    InvalidArgument,
+    RevocationListUnavailable,
+    SessionError,
+    SessionSerializationError,
+    SessionTooLarge,
+)
+from .lazy_dict import LazyDict
+from .lifecycle import Lifecycle, Opened, Refusal, Write
+from .serializer import pack
+from .session_storage_connector import SessionStorageConnector
+from .steps import Result, Steps
+from .values import Expiry
+
+logger = logging.getLogger("duck_cookie_session")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+_PROCESS_CONNECTOR: Any = object()
+_NOTHING = pack({})
+_REMOVED = object()
+
+
+class SessionState(LazyDict):
+    """The part of a session store that applications do not call by name.
+
+    A store is untouched, then loaded: from a live token (its *base*), or as empty. Saving makes
+    the new token the base. All errors are raised where the session is touched, never here.
+    """
+
+    __slots__ = (
+        "_base",
+        "_checked",
+        "_connector",
+        "_cycle",
+        "_delete_cookie",
+        "_expiry",
+        "_key",
+        "_lock",
+        "_outgoing",
+        "_overlay",
+        "_owed",
+        "_packed",
+        "_pending",
+        "_quiet_until",
+        "disable_warnings",
+        "unavailable",
+    )
+
+    def __init__(
+        self,
+        session_key: str | None,
+        disable_warnings: bool = False,
+        *,
+        connector: SessionStorageConnector | None = None,
+    ) -> None:
+        super().__init__()
+        self._connector = _PROCESS_CONNECTOR if connector is None else connector
+        self.disable_warnings = disable_warnings
+        self._lock = threading.RLock()
+        self._pending: list[Callable[[], Steps[Any]]] = []  # revocations yet to be carried out
+        self._outgoing: str | None = None  # what the cookie is to be: a token, or "" for deleted
+        self._delete_cookie = False
+        self.unavailable = False  # whether the list did not answer: what becomes a 503
+        self._start(session_key)
+
+    def _start(self, session_key: str | None) -> None:
+        """Back to the state of a store that was not touched yet."""
+        dict.clear(self)
+        self._key = session_key
+        self._filled = not session_key
+        self._checked: Opened | Refusal | None = None
+        self._base: Opened | None = None  # the loaded or saved token; None for a visitor
+        self._packed = _NOTHING  # what the contents are compared with
+        self._overlay: dict[Any, Any] | None = None  # writes that came with another key
+        self._quiet_until = 0
+        self._owed = False  # the browser's token is dead by our own doing: it is owed a live one
+        self._written = self._exposed = self._cycle = False
+        self._expiry: tuple[Expiry, bool | None] | None = None
+
+    # The connector.
+
+    @property
+    def session_storage_connector(self) -> Any:
+        """The connector that this store goes by."""
+        if self._connector is _PROCESS_CONNECTOR:
+            self._connector = session_connector_mod.get_session_storage_connector()
+        return self._connector
+
+    @session_storage_connector.setter
+    def session_storage_connector(self, connector: SessionStorageConnector | None) -> None:
+        self._connector = connector
+
+    @staticmethod
+    def check_session_storage_connector(method: Method) -> Method:
+        """Decorate a method of a store so that it refuses to run without a good connector.
+
+        Raises:
+            ValueError: `session_storage_connector` is None or missing.
+            TypeError: it is something else than a SessionStorageConnector.
+        """
+
+        @functools.wraps(method)
+        def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+            connector = getattr(self, "session_storage_connector", None)
+            if connector is None:
+                raise ValueError("The session store has no session storage connector.")
+            if not isinstance(connector, SessionStorageConnector):
+                raise TypeError(
+                    "The session storage connector of the store is a "
+                    f"{type(connector).__name__}, not a SessionStorageConnector."
+                )
+            return method(self, *args, **kwargs)
+
+        return checked  # type: ignore[return-value]  # wraps() keeps the signature
+
+    def _network_in_loop(self) -> bool:
+        """Whether a plain call would block a running event loop on the network."""
+        if self.session_storage_connector.revocations.local:
+            return False
+        return asyncio._get_running_loop() is not None
+
+    @check_session_storage_connector
+    def run(self, steps: Steps[Result]) -> Result:
+        """Carry out steps with plain calls, one thread at a time.
+
+        Raises:
+            SessionError: in a coroutine with a list across the network.
+        """
+        if self._network_in_loop():
+            steps.close()
+            raise SessionError(
+                "The revocation list is across the network and a plain call would block the event "
+                "loop: await the twin of the call (async_save, asupersede, asession_headers)."
+            )
+        connector: SessionStorageConnector = self.session_storage_connector
+        try:
+            with self._lock:
+                return connector.run(steps)
+        except RevocationListUnavailable:
+            self.unavailable = True
+            raise
+
+    @check_session_storage_connector
+    async def arun(self, steps: Steps[Result]) -> Result:
+        """`run`, awaitable; the session is checked first. No lock is held meanwhile."""
+        await self.acheck()
+        connector: SessionStorageConnector = self.session_storage_connector
+        try:
+            return await connector.arun(steps)
+        except RevocationListUnavailable:
+            self.unavailable = True
+            raise
+
+    # Loading.
+
+    @check_session_storage_connector
+    def _fill(self) -> None:
+        with self._lock:
+            if self._filled:
+                return
+            loaded = self._checked
+            if loaded is None:
+                if self._network_in_loop():
+                    raise SessionError(
+                        "The session is not loaded and its revocation list is across the network: "
+                        "await session.aload() before touching it in a coroutine."
+                    )
+                try:
+                    loaded = self.session_storage_connector.load(self._key)
+                except RevocationListUnavailable:
+                    self.unavailable = True
+                    raise
+            if isinstance(loaded, Refusal):
+                self._quiet_until = loaded.quiet_until
+            else:
+                data = self.session_storage_connector.unpacked(loaded)
+                if data is not None:
+                    self._base, self._packed = loaded, loaded.data
+                    dict.update(self, data)
+            self._lay_over()
+            self._filled = True
+
+    def _lay_over(self) -> None:
+        overlay, self._overlay = self._overlay, None
+        for key, value in (overlay or {}).items():
+            if value is _REMOVED:
+                dict.pop(self, key, None)
+            else:
+                dict.__setitem__(self, key, value)
+        if overlay:
+            self._written = self._exposed = True
+
+    async def acheck(self) -> None:
+        """Open the claims and await the list, before anything touches the session.
+
+        The data stay packed until they are touched.
+        """
+        if not self._filled and self._checked is None:
+            try:
+                self._checked = await self.session_storage_connector.aload(self._key)
+            except RevocationListUnavailable:
+                self.unavailable = True
+                raise
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the session was loaded."""
+        return self._filled
+
+    @property
+    def accessed(self) -> bool:
+        """Whether anybody looked into the session or wrote to it."""
+        return self._accessed
+
+    # What changed.
+
+    def _pack(self) -> bytes:
+        return pack(dict.copy(self))
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session changed since it was loaded, in nested values too."""
+        if not self._filled:
+            return self._overlay is not None
+        if self._written or not self._exposed:
+            return self._written
+        try:
+            return self._pack() != self._packed
+        except SessionSerializationError:
+            return True  # it could be packed when it was loaded; saving says what is wrong
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._touch()
+        self._written = bool(value)
+        if not value:
+            self._packed = self._pack()
+
+    def needs_update(self) -> bool:
+        """Whether the response has to carry a cookie: changed, ended, or due for re-issue."""
+        return self._accessed and self._is_due()
+
+    def _is_due(self, *, re_issue: bool = True) -> bool:
+        self._touch()
+        if self._delete_cookie or self._owed or self._pending:
+            return True
+        if self._base is None:
+            # A visitor gets a cookie with the first value, not with the first look.
+            return self.modified and bool(dict.__len__(self)) and not self._quiet()
+        if self._cycle or self._expiry is not None or self.modified:
+            return True
+        return re_issue and self._lifecycle.due_for_reissue(self._base)
+
+    def _quiet(self) -> bool:
+        """Whether the cookie was that of a session that ended moments ago, and nobody logs in."""
+        if self._base is not None or self._lifecycle.now() >= self._quiet_until:
+            return False
+        key = self._lifecycle.settings.subject_key
+        return key is None or dict.get(self, key) is None
+
+    @property
+    def _lifecycle(self) -> Lifecycle:
+        lifecycle: Lifecycle = self.session_storage_connector.lifecycle
+        return lifecycle
+
+    def _changes(self) -> dict[Any, Any] | None:
+        """What was written since the load, to be laid over another session; None for nothing."""
+        if not self._filled:
+            return self._overlay
+        if not self.modified:
+            return None
+        before = (self._base and self.session_storage_connector.unpacked(self._base)) or {}
+        changes = {key: _REMOVED for key in before if not dict.__contains__(self, key)}
+        for key, value in dict.items(self):
+            if key not in before or pack({key: value}) != pack({key: before[key]}):
+                changes[key] = value
+        return changes
+
+    # Saving.
+
+    def save_steps(self) -> Steps[None]:
+        """What `save` and `async_save` carry out."""
+        self._touch()
+        yield from self._pending_steps()
+        if self._quiet():
+            logger.info("A request with the cookie of an ended session was not saved.")
+        elif self._delete_cookie and not dict.__len__(self):
+            self._delete()
+        else:
+            yield from self._seal_steps()
+
+    def _seal_steps(self) -> Steps[None]:
+        optional = self._base is not None and not self._is_due(re_issue=False)
+        try:
+            packed, subject = self._pack(), self._lifecycle.subject_of(dict.copy(self))
+            expiry, browser_length = self._expiry or (None, None)
+            write = Write(packed, subject, expiry, browser_length, self._cycle)
+            saved = yield from self._lifecycle.save_steps(self._base, write)
+        except (SessionTooLarge, SessionSerializationError, InvalidArgument):
+            yield from self._reissue_steps()
+            raise
+        except RevocationListUnavailable:
+            if optional:  # nothing but a re-issue: a read never fails for that
+                return
+            raise
+        self._hand_out(saved)
+        self._written = self._cycle = self._delete_cookie = False
+        self._expiry = None
+
+    def drop_steps(self) -> Steps[None]:
+        """What a request that failed still has to do: its revocations, but none of its changes."""
+        if self._accessed:
+            yield from self._pending_steps()
+            if self._delete_cookie:
+                self._delete()
+            yield from self._reissue_steps()
+
+    def _reissue_steps(self) -> Steps[None]:
+        """Data as loaded under a live token, where a revocation of ours killed the browser's."""
+        if self._owed and self._base is not None:
+            write = Write(self._base.data, self._base.claims.subject)
+            self._hand_out((yield from self._lifecycle.save_steps(self._base, write)))
+
+    def _pending_steps(self) -> Steps[None]:
+        while self._pending:
+            yield from self._pending[0]()
+            del self._pending[0]
+
+    def _hand_out(self, saved: Opened) -> None:
+        self._base, self._key, self._outgoing = saved, saved.token, saved.token
+        self._packed = saved.data
+        self._quiet_until = 0
+        self._owed = False
+
+    def _delete(self) -> None:
+        self._start("")
+        self._delete_cookie = False
+        self._outgoing = ""
+
+    @property
+    def outgoing(self) -> str | None:
+        """What the response's cookie has to be: a token, "" to delete it, None for no cookie."""
+        return self._outgoing
+
+    @property
+    def cookie_max_age(self) -> int | None:
+        """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
+        if self._base is None or self._base.claims.browser_length:
+            return None
+        return max(0, -(-(self._base.claims.expires - self._lifecycle.now()) // 1000))

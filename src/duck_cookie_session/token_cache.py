@@ -1,0 +1,51 @@
+"""A bounded memory of tokens that were verified, so that the next read need not decrypt.
+
+It belongs to one key ring and goes with it. What it gives is checked for expiry and revocation
+like a token that was just opened.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class TokenCache(Generic[Value]):
+    """Token text to what was verified of it; the oldest entry leaves first. Thread-safe.
+
+    Args:
+        size: most entries; 0 keeps none.
+    """
+
+    __slots__ = ("_entries", "_lock", "_size", "get")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: dict[str, Value] = {}
+        self._lock = threading.Lock()
+        # One lookup in a dict needs no lock; bound here, it costs no second call.
+        self.get = self._entries.get
+
+    def put(self, token: str, value: Value) -> None:
+        """Keep a token; where there is no room the one kept longest goes."""
+        if not self._size:
+            return
+        with self._lock:
+            while len(self._entries) >= self._size and token not in self._entries:
+                del self._entries[next(iter(self._entries))]
+            self._entries[token] = value
+
+    def discard(self, token: str) -> None:
+        """Forget a token that was refused."""
+        with self._lock:
+            self._entries.pop(token, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,65 @@
+"""What applications may give as an expiry and as a subject, checked and brought into one form."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+from uuid import UUID
+
+from .errors import InvalidArgument
+from .settings import COOKIE_LIMIT
+
+MAX_LIFETIME = 2**40 - 1
+"""Most milliseconds that the claims can hold as a lifetime, 34 years."""
+
+MAX_TIME = 2**48 - 1
+"""Latest time that the claims can hold, milliseconds since 1970."""
+
+
+class Expiry(NamedTuple):
+    """A lifetime in milliseconds that each save renews, or (lifetime 0) a fixed end."""
+
+    lifetime: int
+    until: int = 0
+
+    @classmethod
+    def of(cls, value: float | timedelta | datetime) -> Expiry:
+        """What set_expiry() was given: seconds, a timedelta, or a datetime (naive means UTC).
+
+        Raises:
+            InvalidArgument: for another type, NaN or infinity.
+        """
+        if isinstance(value, datetime):
+            aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+            return cls(0, min(max(math.floor(aware.timestamp() * 1000), 0), MAX_TIME))
+        if isinstance(value, timedelta):
+            value = value.total_seconds()
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidArgument(
+                f"An expiry is a {type(value).__name__}; it must be a number of seconds, a "
+                "timedelta, a datetime, or None for the setting cookie_age."
+            )
+        if not abs(value) < math.inf:
+            raise InvalidArgument("An expiry is not a finite number of seconds.")
+        return cls(min(max(math.floor(value * 1000), 0), MAX_LIFETIME))
+
+
+def subject_text(value: object) -> str | None:
+    """A subject as text; None stays None.
+
+    Raises:
+        InvalidArgument: for anything but a str, an int that is no bool, or a UUID.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        raise InvalidArgument(
+            f"A subject is a {type(value).__name__}; it must be a str, an int or a UUID."
+        )
+    if isinstance(value, int) and value.bit_length() > 8 * COOKIE_LIMIT:
+        raise InvalidArgument("A subject is a number that no cookie can hold.")
+    text = str(value)
+    if len(text) > COOKIE_LIMIT:
+        raise InvalidArgument(f"A subject has {len(text)} characters, more than a cookie can hold.")
+    return text
