@@ -121,7 +121,7 @@ class SessionSettings:
 
 def setting_name(name: str) -> str:
     """The name that a field of `SessionSettings` has among a framework's settings."""
-    return "SESSION_" + name.upper()
+    return "SESSION_" + name.upper().removeprefix("SESSION_")
 
 
 def _secrets_of(mapping: Mapping[str, Any]) -> Any:
