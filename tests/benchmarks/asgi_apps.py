@@ -63,7 +63,7 @@ class AsgiApplication:
         async def send(message: MutableMapping[str, Any]) -> None:
             messages.append(message)
 
-        self._loop.run_until_complete(self._app(self.scope(path, cookie), _receive, send))  # type: ignore[arg-type]
+        self._loop.run_until_complete(self._app(self.scope(path, cookie), _receive, send))
         headers = [
             value.decode("latin-1")
             for message in messages
@@ -153,19 +153,19 @@ def _litestar(loop: asyncio.AbstractEventLoop) -> list[AsgiApplication]:
     globals().setdefault("Request", Request)
 
     @get("/plain", media_type=MediaType.TEXT)
-    async def plain(request: Request) -> str:
+    async def plain(request: Request[Any, Any, Any]) -> str:
         return "plain"
 
     @get("/read", media_type=MediaType.TEXT)
-    async def read(request: Request) -> str:
+    async def read(request: Request[Any, Any, Any]) -> str:
         return web.read(request.session)
 
     @get("/write", media_type=MediaType.TEXT)
-    async def write(request: Request) -> str:
+    async def write(request: Request[Any, Any, Any]) -> str:
         return web.write(request.session)
 
     @get("/fill", media_type=MediaType.TEXT)
-    async def fill(request: Request) -> str:
+    async def fill(request: Request[Any, Any, Any]) -> str:
         web.fill(request.session, request.scope["query_string"].decode())
         return "filled"
 

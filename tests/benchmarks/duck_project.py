@@ -129,7 +129,9 @@ def _serve(raw: bytes) -> Any:
 def _command(command: dict[str, Any]) -> dict[str, Any]:
     if "ask" in command:
         response = _serve(_raw(command["ask"], command["cookie"]))
-        set_cookies = [morsel.OutputString() for morsel in response.cookies.values()]
+        head = response.raw.partition(b"\r\n\r\n")[0].decode("latin-1")
+        pairs = [line.partition(":")[::2] for line in head.split("\r\n")]
+        set_cookies = [value.strip() for name, value in pairs if name.lower() == "set-cookie"]
         return {"body": response.content.decode(), "cookies": web.cookies_of(set_cookies)}
     raws = [_raw(command["path"], command["cookie"]) for _ in range(command["count"])]
     start = perf_counter_ns()

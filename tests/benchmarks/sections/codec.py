@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -61,7 +62,7 @@ def _decode(section: Section, codecs: list[Codec], own: Any, size: int, options:
     ]
     if own is not None:
         seen = own.encode_new(data)
-        fresh = ours.Fresh(lambda number: own.encode_elsewhere(_of_user(data, number)))
+        fresh = ours.Fresh(_writing(own, data))
         entries += [
             Contender(ours.label(OPEN), calling(own.opening(), same(seen))),
             Contender(ours.label(GET_NEW), calling(own.decode, fresh.take), limit=200),
@@ -88,23 +89,21 @@ def _judge_ratio(section: Section, result: Table, what: str, size: int) -> None:
         section.judge(f"{size} bytes: {what} / Fernet + msgpack", ratio, 1.0, target)
 
 
-def _of_user(data: dict[str, Any], number: int) -> dict[str, Any]:
-    return {**data, "user_id": 10_000 + number % 50_000}
+def _writing(node: ours.Node, data: dict[str, Any]) -> Callable[[int], str]:
+    """Makes tokens that the measured node has not seen, each of another user."""
+    return lambda number: node.encode_elsewhere({**data, "user_id": 10_000 + number % 50_000})
 
 
 def _old_secrets(section: Section, options: Options) -> None:
     """Decode under the newest and under the oldest of five secrets, tokens new to the node."""
     secrets = [f"secret number {number} of five, long enough 0123456789" for number in range(5)]
     data = session_data(380)
-    reader = ours.node(section, secret_keys=tuple(secrets))
+    reader = ours.Node("memory", secret_keys=tuple(secrets))
     entries = []
-    for what, secret in (
-        ("newest of five secrets", secrets[0]),
-        ("oldest of five secrets", secrets[4]),
-    ):
-        writer = ours.node(section, secret_keys=(secret,))
-        fresh = ours.Fresh(lambda number, writer=writer: writer.encode_new(_of_user(data, number)))
-        entries.append(Contender(ours.label(what), calling(reader.decode, fresh.take), limit=200))
+    for what, secret in (("newest", secrets[0]), ("oldest", secrets[4])):
+        fresh = ours.Fresh(_writing(ours.Node("memory", secret_keys=(secret,)), data))
+        name = ours.label(f"{what} of five secrets")
+        entries.append(Contender(name, calling(reader.decode, fresh.take), limit=200))
     names = [entry.name for entry in entries]
     result = table(
         "decode of a new token, 380 packed bytes, by secret", measure(entries, options), names[0]
