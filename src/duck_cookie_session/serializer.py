@@ -60,9 +60,9 @@ IMMUTABLE_TYPES: Final[frozenset[type]] = frozenset(
     {type(None), bool, int, float, str, bytes} | {datetime, date, time, timedelta, Decimal, UUID}
 )
 _CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
-# Nothing can be reached from these but what is in the session itself: see _holds_simple_types.
-_WITHOUT_REFERENCES: Final = frozenset({type(None), bool, int, float, str, bytes, dict, list})
 _SIMPLE: Final = IMMUTABLE_TYPES | {dict, list}
+_PLAIN_SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
+_PLAIN: Final = _PLAIN_SCALARS | {dict, list}
 
 _ALLOWED: Final = (
     "None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time, "
@@ -121,11 +121,23 @@ _NO_BIN_OR_EXT: Final = bytes(
 
 
 def _packed(value: object) -> bytes:
-    # A packer each time: it can't be shared by threads nor used anew from within `default`.
     try:
-        packed: bytes = _new_packer().pack(value)
+        return _packed_by_idle(value)
     except UnicodeEncodeError:  # a lone surrogate; asking for "surrogatepass" costs every str
-        packed = _new_packer(unicode_errors="surrogatepass").pack(value)
+        packed: bytes = _new_packer(unicode_errors="surrogatepass").pack(value)
+        return packed
+
+
+def _packed_by_idle(value: object) -> bytes:
+    # A packer can't be shared by threads, nor be entered again by a finalizer or signal handler
+    # that packs: it is taken from the list while in use. One that failed or grew is dropped.
+    try:
+        packer = _idle_packers.pop()
+    except IndexError:
+        packer = _new_packer()
+    packed: bytes = packer.pack(value)
+    if len(packed) <= 65_536:
+        _idle_packers.append(packer)
     return packed
 
 
@@ -140,6 +152,7 @@ def _default(value: object) -> object:
 _new_packer: Callable[..., Any] = partial(
     msgpack.Packer, strict_types=True, default=_default, buf_size=4096
 )
+_idle_packers: Final[list[Any]] = []
 
 
 _TUPLE: Final = extension(1, b"")
@@ -262,9 +275,8 @@ def _holds_simple_types(data: dict[Any, Any]) -> bool:
     level: list[Any] = [data]
     while level:
         level = get_referents(*level)
-        types = set(map(type, level))
-        if not types <= _WITHOUT_REFERENCES:
-            if not types <= _SIMPLE:
+        if not _PLAIN.issuperset(map(type, level)):
+            if not _SIMPLE.issuperset(map(type, level)):
                 return False
             # A UUID refers to its class, and the class to half of the interpreter.
             level = [value for value in level if type(value) in (dict, list)]
@@ -281,6 +293,8 @@ def _find_offence(data: object) -> tuple[str | None, list[object]]:
     open_ids = {id(data)}
     while stack:
         for step, value in stack[-1][1]:
+            if type(value) in _PLAIN_SCALARS:
+                continue
             steps.append(step)
             if reason := _refusal(value):
                 return reason, steps
@@ -309,6 +323,8 @@ def _inside(container: Any) -> Iterator[tuple[object, object]]:
 
 
 def _key_refusal(container: dict[Any, Any]) -> str | None:
+    if _PLAIN_SCALARS.issuperset(map(type, container)):
+        return None
     for key in container:
         if type(key) in _CONTAINERS:
             return f"has a key of type {type_name(type(key))}: a key is a str, an int or a scalar"
