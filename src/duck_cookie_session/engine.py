@@ -100,8 +100,6 @@ class SessionStore(SessionState):
             self._start(key)
             self._delete_cookie = self._delete_cookie and not key
             self._overlay = overlay
-            if self._filled:
-                self._lay_over()
 
     @property
     def session_id(self) -> str | None:
@@ -201,7 +199,7 @@ class SessionStore(SessionState):
         """Begin a new session, empty and unsaved; the old one is not revoked."""
         with self._lock:
             self._start(None)
-            self._accessed = True
+            self._touch()
 
     # Revoking.
 
@@ -328,7 +326,7 @@ class SessionStore(SessionState):
     def _carry_out(self, steps: Callable[[], Steps[Any]]) -> None:
         """Now; or before the response starts, where a plain call can't wait for the network."""
         if self._network_in_loop():
-            self._pending.append(steps)
+            self._pending = (*self._pending, steps)
         else:
             self.run(steps())
 
@@ -339,6 +337,7 @@ class SessionStore(SessionState):
     def _forget(self) -> None:
         if self._base is not None:
             self._start("")
+            self._fill()
             self._delete_cookie = True
         else:
             dict.clear(self)

@@ -24,12 +24,10 @@ class LazyDict(dict[Any, Any]):
     __slots__ = ("_accessed", "_exposed", "_filled", "_written")
     __hash__ = None  # as dict: mutable, so without a hash
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._filled = False
-        self._accessed = False
-        self._written = False
-        self._exposed = False
+    _accessed: bool  # anybody looked or wrote; set by the subclass at first
+    _filled: bool
+    _written: bool  # these two are set by _fill
+    _exposed: bool
 
     def _fill(self) -> None:
         """Put the contents in and set `_filled`."""

@@ -47,6 +47,7 @@ class Opened(NamedTuple):
         data: packed data.
         key_number: number of the secret that sealed it, 0 the newest.
         scopes: what revocation goes by: everything, the session, and its subject if it has one.
+        deadline: when it is refused at the latest, by its expiry or by the absolute age.
     """
 
     token: str
@@ -54,6 +55,7 @@ class Opened(NamedTuple):
     data: bytes
     key_number: int
     scopes: tuple[bytes, ...]
+    deadline: int
 
 
 class Refusal(NamedTuple):
@@ -120,8 +122,8 @@ class Lifecycle:
         self._clock = clock
         self._ring = KeyRing.of(settings)
         self._absolute_age = math.floor(settings.absolute_age * 1000)
-        self._default_expiry = Expiry.of(settings.cookie_age)
-        self._everything_seen: int | None = None
+        self.default_expiry = Expiry.of(settings.cookie_age)
+        self.everything_seen: int | None = None  # what stood for everything when last asked
         self._warned_at = -math.inf
 
     def now(self) -> int:
@@ -143,13 +145,13 @@ class Lifecycle:
                 claims, data, number = open_token(self._ring, token)
             except TokenRefused as refused:
                 return Refusal(refused.reason)
-            opened = self._keep(token, claims, data, number)
+            scopes = self._scopes(claims.session_id, claims.subject)
+            opened = self._keep(token, claims, data, number, scopes)
         else:
-            self.stats.count("read_from_cache")
-        claims, now = opened.claims, self.now()
-        if now >= claims.expires or now >= claims.created + self._absolute_age:
+            self.stats.count_cached()
+        if self._clock() * 1000 >= opened.deadline:
             self.cache.discard(token)
-            return Refusal("expired" if now >= claims.expires else "too old")
+            return Refusal("expired" if self.now() >= opened.claims.expires else "too old")
         return opened
 
     def session_id_in(self, token: str) -> bytes | None:
@@ -181,7 +183,7 @@ class Lifecycle:
             self.unreachable()
             return opened
         if reason is None:
-            self.stats.count("read")
+            self.stats.count_read()
             return opened
         self.cache.discard(opened.token)
         quiet_until = 0
@@ -200,7 +202,7 @@ class Lifecycle:
 
     def judged(self, opened: Opened, epochs: Sequence[int]) -> str | None:
         """`judge`, and remember what stands for everything."""
-        self._everything_seen = epochs[0]
+        self.everything_seen = epochs[0]
         return judge(opened.claims, epochs)
 
     def save_steps(self, base: Opened | None, write: Write) -> Steps[Opened]:
@@ -214,8 +216,10 @@ class Lifecycle:
         """
         now = self.now()  # before the list is asked: a save that stalls must not outlive an entry
         moves = base is not None and (write.cycle or write.subject != base.claims.subject)
-        session_id = secrets.token_bytes(16) if base is None or moves else base.claims.session_id
-        epochs = yield from self._stands(base, write.subject, moves=moves)
+        goes_on = base if not moves else None
+        session_id = goes_on.claims.session_id if goes_on else secrets.token_bytes(16)
+        scopes = self._scopes(session_id, write.subject)
+        epochs = yield from self._stands(base, scopes, moves=moves)
         created = now
         if base is not None:
             self._judge_base(base, epochs, now, renewed=write.expiry is not None)
@@ -228,9 +232,9 @@ class Lifecycle:
             self._capped(expiry, created, now),
             expiry.lifetime,
             browser_length,
-            epochs.get(self.scopes.session(session_id), 0),
-            epochs.get(self.scopes.subject(write.subject), 0) if write.subject is not None else 0,
-            epochs[self.scopes.everything],
+            epochs[scopes[1]] if goes_on else 0,
+            epochs.get(scopes[2], 0) if len(scopes) > 2 else 0,
+            epochs[scopes[0]],
             write.subject,
         )
         token = seal_token(
@@ -249,7 +253,7 @@ class Lifecycle:
         self.stats.count("issued")
         if base is not None and base.data == write.packed and not moves:
             self.stats.count("reissued")
-        return self._keep(token, claims, write.packed, 0)
+        return self._keep(token, claims, write.packed, 0, scopes)
 
     def supersede_steps(self, base: Opened) -> Steps[Opened]:
         """Refuse every token of the session issued so far; of two at once, one wins."""
@@ -302,7 +306,7 @@ class Lifecycle:
         """When a session saved now would expire, milliseconds since 1970."""
         now = self.now()
         created = base.claims.created if base else now
-        return self._capped(expiry or self._default_expiry, created, now)
+        return self._capped(expiry or self.default_expiry, created, now)
 
     def _capped(self, expiry: Expiry, created: int, now: int) -> int:
         expires = now + expiry.lifetime if expiry.lifetime else max(expiry.until, now)
@@ -325,37 +329,38 @@ class Lifecycle:
             self._warned_at = now
             logger.warning("Revocation list unreachable: sessions are served unchecked")
 
-    def _keep(self, token: str, claims: Claims, data: bytes, number: int) -> Opened:
-        scopes: tuple[bytes, ...] = (
-            self.scopes.everything,
-            self.scopes.session(claims.session_id),
-        )
-        if claims.subject is not None:
-            scopes = (*scopes, self.scopes.subject(claims.subject))
-        opened = Opened(token, claims, data, number, scopes)
+    def _scopes(self, session_id: bytes, subject: str | None) -> tuple[bytes, ...]:
+        scopes = (self.scopes.everything, self.scopes.session(session_id))
+        return scopes if subject is None else (*scopes, self.scopes.subject(subject))
+
+    def _keep(
+        self, token: str, claims: Claims, data: bytes, number: int, scopes: tuple[bytes, ...]
+    ) -> Opened:
+        deadline = min(claims.expires, claims.created + self._absolute_age)
+        opened = Opened(token, claims, data, number, scopes, deadline)
         self.cache.put(token, opened)
         return opened
 
     def _stands(
-        self, base: Opened | None, subject: str | None, *, moves: bool
+        self, base: Opened | None, scopes: tuple[bytes, ...], *, moves: bool
     ) -> Steps[dict[bytes, int]]:
         """What stands now for all that a save touches: one atomic read of up to four scopes."""
-        asked = base.scopes if base else (self.scopes.everything,)
-        if subject is not None and (base is None or subject != base.claims.subject):
-            asked = (*asked, self.scopes.subject(subject))
+        asked = scopes
+        if base is not None and moves:
+            asked = base.scopes if scopes[2:] == base.scopes[2:] else (*base.scopes, *scopes[2:])
         try:
             answers = yield ask("lookup", asked)
         except RevocationListUnavailable:
             self.unreachable()
             # Epochs that stood earlier are sound: a token that carries them is refused once the
             # list is back if anything was revoked since. An id can't be revoked unasked.
-            if moves or (base is None and self._everything_seen is None):
+            if moves or (base is None and self.everything_seen is None):
                 raise
             if base is None:
-                return {self.scopes.everything: self._everything_seen or 0}
+                return {scopes[0]: self.everything_seen or 0}
             claims = base.claims
-            epochs = (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
-            return dict(zip(base.scopes, epochs, strict=False))
+            answers = (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
+            return dict(zip(scopes, answers, strict=False))
         return dict(zip(asked, answers, strict=True))
 
     def _judge_base(
@@ -372,7 +377,7 @@ class Lifecycle:
     def _attributes(self, base: Opened | None, write: Write) -> tuple[Expiry, bool]:
         expiry, browser_length = write.expiry, write.browser_length
         if expiry is None:
-            expiry = self._default_expiry
+            expiry = self.default_expiry
             if base is not None:
                 expiry = Expiry(base.claims.lifetime, base.claims.expires)
         if browser_length is None:

@@ -65,29 +65,27 @@ class SessionState(LazyDict):
         *,
         connector: SessionStorageConnector | None = None,
     ) -> None:
-        super().__init__()
+        # Built for every request, so this does the least: what only a touched store needs, `_fill`
+        # sets.
         self._connector = _PROCESS_CONNECTOR if connector is None else connector
         self.disable_warnings = disable_warnings
+        self.unavailable = False  # whether the list did not answer: what becomes a 503
         self._lock = threading.RLock()
-        self._pending: list[Callable[[], Steps[Any]]] = []  # revocations yet to be carried out
+        self._pending: tuple[Callable[[], Steps[Any]], ...] = ()  # revocations yet to be done
         self._outgoing: str | None = None  # what the cookie is to be: a token, or "" for deleted
         self._delete_cookie = False
-        self.unavailable = False  # whether the list did not answer: what becomes a 503
-        self._start(session_key)
+        self._accessed = False
+        self._filled = False
+        self._key = session_key
+        self._checked: Opened | Refusal | None = None
+        self._overlay: dict[Any, Any] | None = None  # writes that came with another key
 
     def _start(self, session_key: str | None) -> None:
-        """Back to the state of a store that was not touched yet."""
+        """Forget the session and become a store that was not filled yet."""
         dict.clear(self)
+        self._filled = False
         self._key = session_key
-        self._filled = not session_key
-        self._checked: Opened | Refusal | None = None
-        self._base: Opened | None = None  # the loaded or saved token; None for a visitor
-        self._packed = _NOTHING  # what the contents are compared with
-        self._overlay: dict[Any, Any] | None = None  # writes that came with another key
-        self._quiet_until = 0
-        self._owed = False  # the browser's token is dead by our own doing: it is owed a live one
-        self._written = self._exposed = self._cycle = False
-        self._expiry: tuple[Expiry, bool | None] | None = None
+        self._checked = self._overlay = None
 
     # The connector.
 
@@ -171,7 +169,7 @@ class SessionState(LazyDict):
             if self._filled:
                 return
             loaded = self._checked
-            if loaded is None:
+            if loaded is None and self._key:
                 if self._network_in_loop():
                     raise SessionError(
                         "The session is not loaded and its revocation list is across the network: "
@@ -182,9 +180,13 @@ class SessionState(LazyDict):
                 except RevocationListUnavailable:
                     self.unavailable = True
                     raise
-            if isinstance(loaded, Refusal):
-                self._quiet_until = loaded.quiet_until
-            else:
+            self._base: Opened | None = None  # the loaded or saved token; None for a visitor
+            self._packed = _NOTHING  # what the contents are compared with
+            self._owed = False  # the browser's token is dead by our own doing: it is owed another
+            self._written = self._exposed = self._cycle = False
+            self._expiry: tuple[Expiry, bool | None] | None = None
+            self._quiet_until = loaded.quiet_until if isinstance(loaded, Refusal) else 0
+            if isinstance(loaded, Opened):
                 data = self.session_storage_connector.unpacked(loaded)
                 if data is not None:
                     self._base, self._packed = loaded, loaded.data
@@ -207,7 +209,7 @@ class SessionState(LazyDict):
 
         The data stay packed until they are touched.
         """
-        if not self._filled and self._checked is None:
+        if self._key and not self._filled and self._checked is None:
             try:
                 self._checked = await self.session_storage_connector.aload(self._key)
             except RevocationListUnavailable:
@@ -321,7 +323,7 @@ class SessionState(LazyDict):
 
     def drop_steps(self) -> Steps[None]:
         """What a request that failed still has to do: its revocations, but none of its changes."""
-        if self._accessed:
+        if self._filled:
             yield from self._pending_steps()
             if self._delete_cookie:
                 self._delete()
@@ -336,7 +338,7 @@ class SessionState(LazyDict):
     def _pending_steps(self) -> Steps[None]:
         while self._pending:
             yield from self._pending[0]()
-            del self._pending[0]
+            self._pending = self._pending[1:]
 
     def _hand_out(self, saved: Opened) -> None:
         self._base, self._key, self._outgoing = saved, saved.token, saved.token
@@ -346,6 +348,7 @@ class SessionState(LazyDict):
 
     def _delete(self) -> None:
         self._start("")
+        self._fill()
         self._delete_cookie = False
         self._outgoing = ""
 

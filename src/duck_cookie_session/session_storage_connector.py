@@ -19,7 +19,7 @@ from .errors import (
     RevocationListUnavailable,
     SessionSerializationError,
 )
-from .lifecycle import Lifecycle, Opened, Refusal, Write
+from .lifecycle import Lifecycle, Opened, Refusal, Write, judge
 from .revocation.base import RevocationList
 from .serializer import pack, unpack
 from .settings import SessionSettings
@@ -144,8 +144,8 @@ class SessionStorageConnector:
             SessionRevoked: the token was revoked.
             SessionTooLarge, SessionSerializationError, InvalidArgument, RevocationListUnavailable.
         """
-        lifetime = self.settings.cookie_age if expiry is None else expiry
-        return self._save(self._base(session_id), data, Expiry.of(lifetime))
+        lifetime = self.lifecycle.default_expiry if expiry is None else Expiry.of(expiry)
+        return self._save(self._base(session_id), data, lifetime)
 
     def get_session(self, session_id: str | None) -> dict[Any, Any] | None:
         """The data of a live token, a fresh dict each time; None for anything else.
@@ -154,7 +154,7 @@ class SessionStorageConnector:
             RevocationListUnavailable: nothing else, whatever is given.
         """
         loaded = self.load(session_id)
-        return None if isinstance(loaded, Refusal) else self.unpacked(loaded)
+        return self.unpacked(loaded) if isinstance(loaded, Opened) else None
 
     def update_session(self, session_id: str | None, data: dict[Any, Any]) -> str:
         """Merge data into a session and give its new token; its lifetime or fixed expiry stays.
@@ -254,15 +254,15 @@ class SessionStorageConnector:
             return self.lifecycle.refuse(opened)
         # The usual case at once; whatever is out of the ordinary goes the way of the steps.
         try:
-            if not self.lifecycle.judged(
-                opened, self.revocations.lookup(opened.scopes, fresh=fresh)
-            ):
-                self._stats.count("read")
-                return opened
+            epochs = self.revocations.lookup(opened.scopes, fresh=fresh)
         except RevocationListUnavailable:
             self.lifecycle.unreachable()
             return opened
-        return self.run(self.lifecycle.check_steps(opened, fresh=fresh))
+        if judge(opened.claims, epochs):
+            return self.run(self.lifecycle.check_steps(opened, fresh=fresh))
+        self.lifecycle.everything_seen = epochs[0]
+        self._stats.count_read()
+        return opened
 
     async def aload(self, token: object, *, fresh: bool = False) -> Opened | Refusal:
         """`load`, awaitable."""

@@ -7,6 +7,7 @@ like a token that was just opened.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -23,7 +24,7 @@ class TokenCache(Generic[Value]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: dict[str, Value] = {}
+        self._entries: OrderedDict[str, Value] = OrderedDict()
         self._lock = threading.Lock()
         # One lookup in a dict needs no lock; bound here, it costs no second call.
         self.get = self._entries.get
@@ -33,9 +34,9 @@ class TokenCache(Generic[Value]):
         if not self._size:
             return
         with self._lock:
-            while len(self._entries) >= self._size and token not in self._entries:
-                del self._entries[next(iter(self._entries))]
             self._entries[token] = value
+            if len(self._entries) > self._size:
+                self._entries.popitem(last=False)
 
     def discard(self, token: str) -> None:
         """Forget a token that was refused."""

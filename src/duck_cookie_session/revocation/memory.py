@@ -6,11 +6,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
-from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Survey, is_everything
+from ..settings import SessionSettings
+from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Scopes, Survey, is_everything
 from .counting import first_epoch, microseconds, next_epoch, warn_made_anew
 from .forking import watch_forks
 
+_ZEROS = repeat(0)
 _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
 
@@ -34,22 +37,22 @@ class MemoryRevocationList(RevocationList):
         self._clock = clock
         self._lock = threading.RLock()
         self._epochs: dict[bytes, int] = {}
-        self._get: Callable[[bytes], int | None] = self._epochs.get
+        self._get: Callable[[bytes, int], int] = self._epochs.get
         # By application: when its entries were made, in that order, so the oldest come first.
         self._made: dict[bytes, OrderedDict[bytes, int]] = {}
         self._everything_made: dict[bytes, int] = {}
         self._last: dict[bytes, int] = {}
         watch_forks(self)
 
+    def bind(self, settings: SessionSettings) -> None:
+        """Also makes `everything`, which then is there for good; see `RevocationList.bind`."""
+        super().bind(settings)
+        self._make_everything(Scopes(settings).everything)
+
     def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
         """The epochs that stand now; see `RevocationList.lookup`."""
         # No lock: one call into C, during which no other thread runs, is an atomic read.
-        standing: tuple[int | None, ...] = tuple(map(self._get, scopes))
-        for scope, epoch in zip(scopes, standing, strict=True):
-            if epoch is None and is_everything(scope):
-                self._make_everything(scope)
-                return self.lookup(scopes)
-        return tuple([epoch or 0 for epoch in standing])
+        return tuple(map(self._get, scopes, _ZEROS))
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
