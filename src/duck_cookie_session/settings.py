@@ -130,11 +130,25 @@ def _secrets_of(mapping: Mapping[str, Any]) -> Any:
     first, more = mapping.get("SECRET_KEY"), mapping.get("SECRET_KEY_FALLBACKS") or ()
     if isinstance(more, (str, bytes)):
         more = (more,)
+    if not isinstance(more, (tuple, list)):
+        raise InvalidSettings(
+            f"SECRET_KEY_FALLBACKS is a {type(more).__name__}; allowed: a list of older secrets."
+        )
     return (first, *more) if first else ()
 
 
 def _fail(name: str, wrong: str, allowed: str) -> InvalidSettings:
     return InvalidSettings(f"{name} ({setting_name(name)}) {wrong}; allowed: {allowed}.")
+
+
+def _shown(value: object) -> str:
+    """The value for an error message, its type where that would be long."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "too large a number"  # Python refuses to print the largest
+    if value is not None and not isinstance(value, (str, int, float)):
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _secret_keys(name: str, value: Any) -> tuple[str | bytes, ...]:
@@ -169,7 +183,7 @@ def _number(
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise _fail(name, f"is a {type(value).__name__}", bounds)
         if not low <= value <= high or (whole and not isinstance(value, int)):
-            raise _fail(name, f"is {value!r}", bounds)
+            raise _fail(name, f"is {_shown(value)}", bounds)
         return value
 
     return check
@@ -177,7 +191,7 @@ def _number(
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _fail(name, f"is {value!r}", "True or False")
+        raise _fail(name, f"is {_shown(value)}", "True or False")
     return value
 
 
@@ -186,7 +200,7 @@ def _text(pattern: re.Pattern[str], allowed: str, *, optional: bool) -> Callable
         if value is None and optional:
             return None
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise _fail(name, f"is {value!r}", allowed + (" or None" if optional else ""))
+            raise _fail(name, f"is {_shown(value)}", allowed + (" or None" if optional else ""))
         return value
 
     return check
@@ -195,7 +209,7 @@ def _text(pattern: re.Pattern[str], allowed: str, *, optional: bool) -> Callable
 def _choice(*allowed: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         if value not in allowed:
-            raise _fail(name, f"is {value!r}", " or ".join(map(repr, allowed)))
+            raise _fail(name, f"is {_shown(value)}", " or ".join(map(repr, allowed)))
         return str(value)
 
     return check
@@ -206,7 +220,7 @@ def _samesite(name: str, value: Any) -> str | None:
         return None
     known = {"lax": "Lax", "strict": "Strict", "none": "None"}
     if not isinstance(value, str) or value.lower() not in known:
-        raise _fail(name, f"is {value!r}", "'Lax', 'Strict', 'None' or None (no attribute)")
+        raise _fail(name, f"is {_shown(value)}", "'Lax', 'Strict', 'None' or None (no attribute)")
     return known[value.lower()]
 
 
@@ -214,7 +228,7 @@ def _folder(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, (str, PathLike)) or not fspath(value):
-        raise _fail(name, f"is {value!r}", "the path of a folder, or None")
+        raise _fail(name, f"is {_shown(value)}", "the path of a folder, or None")
     return str(fspath(value))
 
 

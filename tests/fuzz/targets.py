@@ -1,0 +1,221 @@
+"""What is fuzzed: one function a target, bytes in, an exception for whatever must not happen.
+
+They run without a fuzzer too: `test_corpus.py` feeds them the corpus in every test run.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from duck_cookie_session.cookie import find_cookie, merge_vary, session_headers, set_cookie
+from duck_cookie_session.engine import SessionStore
+from duck_cookie_session.errors import InvalidSettings, SessionSerializationError, TokenRefused
+from duck_cookie_session.keyring import KeyRing
+from duck_cookie_session.revocation.memory import MemoryRevocationList
+from duck_cookie_session.serializer import pack, unpack
+from duck_cookie_session.session_storage_connector import SessionStorageConnector
+from duck_cookie_session.settings import SessionSettings, setting_name
+from duck_cookie_session.token import Claims, open_token, seal_token
+
+MAX_INPUT = 1 << 20
+NOW = 1_800_000_000
+SECRET = "fuzz-secret-" * 4
+
+_settings = SessionSettings(secret_keys=(SECRET,), subject_key="user", token_cache_size=16)
+_ring = KeyRing.of(_settings)
+_connector = SessionStorageConnector(
+    MemoryRevocationList, settings=_settings, clock=lambda: float(NOW)
+)
+_claims = Claims(b"i" * 16, NOW * 1000, (NOW + 60) * 1000, 60_000, False, 0, 0, 0, None)
+_tokens = tuple(
+    _connector.set_session("", data)
+    for data in ({}, {"user": 1, "cart": [1, 2]}, {"text": "x" * 400}, {"deep": {"er": (1, {2})}})
+)
+_live = frozenset(_tokens)
+
+
+def grown(data: bytes) -> bytes:
+    """The input; one whose first byte is above 250 is repeated until it is 1 MB long."""
+    if len(data) > 1 and data[0] > 250:
+        return (data[1:] * (MAX_INPUT // (len(data) - 1) + 1))[:MAX_INPUT]
+    return data[1:]
+
+
+def token(data: bytes) -> None:
+    """Token decoding: what is no live token of ours is None, and nothing raises."""
+    kind, rest = data[:1], grown(data[1:])
+    text = {
+        b"\0": lambda: rest.decode("utf-8", "surrogateescape"),
+        b"\1": lambda: rest.decode("latin-1"),
+        b"\2": lambda: base64.urlsafe_b64encode(rest).decode("ascii"),
+        b"\3": lambda: base64.urlsafe_b64encode(b"\x80" + rest).rstrip(b"=").decode("ascii"),
+    }.get(kind, lambda: _edited(rest))()
+    session = _connector.get_session(text)
+    if (session is not None) != (text in _live):
+        raise AssertionError("accepted a text that is no token of ours, or refused one that is")
+    SessionStore(text, connector=_connector).get("user")
+    _connector.session_id_of(text)
+
+
+def _edited(data: bytes) -> str:
+    """A live token with a few edits: each three bytes are where, what kind, which character."""
+    if not data:
+        return _tokens[0]
+    text = list(_tokens[data[0] % len(_tokens)])
+    for at in range(1, min(len(data), 12) - 2, 3):
+        where, what, char = data[at], data[at + 1], chr(data[at + 2])
+        spot = where * len(text) // 256
+        if what < 80:
+            text[spot : spot + 1] = [char]
+        elif what < 160:
+            text.insert(spot, char)
+        elif what < 200:
+            del text[spot:]
+        else:
+            text.append(char)
+    return "".join(text)
+
+
+def payload(data: bytes) -> None:
+    """An authenticated but hostile or foreign payload, alone and inside a token."""
+    packed = grown(data)
+    try:
+        session = unpack(packed)
+    except SessionSerializationError:
+        session = None
+    if session is not None:
+        _stays(session)
+    _sealed(seal_token(_ring, _claims, packed[:2_800], NOW))
+    _sealed(seal_token(_ring, _claims, packed, NOW, deflate=True))
+    # Claims too: the key is right, the layout need not be.
+    _sealed(_ring.encrypt(packed[:2_800], NOW).rstrip(b"=").decode("ascii"))
+
+
+def _stays(session: dict[Any, Any]) -> None:
+    """What was read can be written, and is then the same for good."""
+    try:
+        once = pack(session)
+    except SessionSerializationError:
+        return  # as deep as can be read is one level deeper than can be written
+    if pack(unpack(once)) != once:
+        raise AssertionError("a session changes when it is read and written")
+
+
+def _sealed(text: str) -> None:
+    try:
+        open_token(_ring, text)
+    except TokenRefused:
+        if _connector.get_session(text) is not None:
+            raise AssertionError("a refused token gave a session") from None
+    else:
+        _connector.get_session(text)
+
+
+def cookie(data: bytes) -> None:
+    """The Cookie header: found as by splitting, in text and in bytes; never raises."""
+    header = grown(data)
+    name = ("session_id", "a", "__Host-s")[data[0] % 3] if data else "a"
+    found = find_cookie(header, name.encode())
+    if found != _by_splitting(header, name.encode()):
+        raise AssertionError("the cookie was found elsewhere than by splitting")
+    text = find_cookie(header.decode("latin-1"), name)
+    if (None if found is None else found.decode("latin-1")) != text:
+        raise AssertionError("text and bytes differ")
+    merge_vary(header[:4096].decode("latin-1"))
+    store = SessionStore(text, connector=_connector)
+    store.get("user")
+    for _, value in session_headers(store):
+        _is_header(value)
+
+
+def _by_splitting(header: bytes, name: bytes) -> bytes | None:
+    for part in header.split(b";"):
+        left, equals, value = part.lstrip(b" \t").partition(b"=")
+        if equals and left == name:
+            return value.strip(b" \t")
+    return None
+
+
+def settings(data: bytes) -> None:
+    """Settings of any type and value: valid, or InvalidSettings that shows no secret."""
+    values = _Values(data)
+    mapping: dict[str, Any] = {"SESSION_SECRET_KEYS": [SECRET]}
+    for name in SessionSettings.__dataclass_fields__:
+        if values.byte() % 4 == 0:
+            mapping[setting_name(name)] = values.value(4)
+    for name in ("SECRET_KEY", "SECRET_KEY_FALLBACKS"):
+        if values.byte() % 8 == 0:
+            mapping[name] = values.value(4)
+    try:
+        made = SessionSettings.from_mapping(mapping)
+    except InvalidSettings as error:
+        if SECRET in str(error):
+            raise AssertionError("a secret is shown") from None
+        return
+    if SECRET in repr(made):
+        raise AssertionError("a secret is shown")
+    _is_header(set_cookie(made, _tokens[0], 60))
+    ring = KeyRing.of(made)
+    opened = open_token(ring, seal_token(ring, _claims, b"\x80", NOW, deflate=made.compress))
+    if opened != (_claims, b"\x80", 0):
+        raise AssertionError("a token does not come back")
+
+
+def _is_header(value: str) -> None:
+    if any(char < " " or char == "\x7f" for char in value):
+        raise AssertionError("a header with a control character")
+
+
+class _Values:
+    """Python values out of bytes; zeros when the bytes have run out."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def byte(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1] if self._at <= len(self._data) else 1
+
+    def bytes(self) -> bytes:
+        size, first = self.byte(), b""
+        if size > 250:
+            size, first = self.byte(), b"\xff"
+        taken = self._data[self._at : self._at + size]
+        self._at += size
+        return grown(first + taken) if first else taken
+
+    def value(self, depth: int) -> Any:
+        text = self.bytes
+        makers: tuple[Callable[[], Any], ...] = (
+            lambda: None,
+            lambda: bool(self.byte() & 1),
+            lambda: self.byte(),
+            lambda: int.from_bytes(text(), "big", signed=True),
+            lambda: float("-inf nan inf 1e308 0.5 -0.0 1e-9 5".split()[self.byte() % 8]),
+            lambda: text().decode("utf-8", "surrogateescape"),
+            lambda: text().decode("latin-1") + "x" * 32,
+            lambda: text(),
+            lambda: timedelta(seconds=self.byte() * 1000 - 10_000),
+            lambda: Path(text().decode("latin-1")),
+            lambda: ("Lax", "none", "refuse", "accept", "/", "__Host-a", "redis://h")[
+                self.byte() % 7
+            ],
+            lambda: object(),
+            lambda: [self.value(depth - 1) for _ in range(self.byte() % 4)] if depth else [],
+            lambda: tuple(self.value(depth - 1) for _ in range(self.byte() % 4)) if depth else (),
+            lambda: {text(): self.value(depth - 1)} if depth else {},
+        )
+        return makers[self.byte() % len(makers)]()
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "token": token,
+    "cookie": cookie,
+    "payload": payload,
+    "settings": settings,
+}
