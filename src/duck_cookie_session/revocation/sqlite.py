@@ -22,7 +22,7 @@ from .counting import (
     warn_made_anew,
 )
 from .forking import watch_forks
-from .sqlite_file import Signature, explain, open_database, signature
+from .sqlite_file import Database, explain, signature
 
 FILE_NAME = "revocations.sqlite3"
 
@@ -77,13 +77,11 @@ class SQLiteRevocationList(RevocationList):
         # Two connections: lookups never wait for a commit. SQLite tells the reader of every
         # commit by another connection, so of our own writes too.
         self._read_lock = threading.RLock()
-        self._reader: sqlite3.Connection | None = None
-        self._seen: Signature | None = None
+        self._reader: Database | None = None
         self._version: tuple[int] | None = None
         self._known: dict[bytes, int] = {}
         self._write_lock = threading.RLock()
-        self._writer: sqlite3.Connection | None = None
-        self._written: Signature | None = None
+        self._writer: Database | None = None
         self._swept: dict[bytes, bytes] = {}
         watch_forks(self)
 
@@ -100,7 +98,7 @@ class SQLiteRevocationList(RevocationList):
                 try:
                     return tuple([known[scope] for scope in scopes])
                 except KeyError:
-                    standing = self._select(_EPOCH, scopes)
+                    standing = _select(reader, _EPOCH, scopes)
             except (sqlite3.Error, OSError) as error:
                 self._drop_reader()
                 raise explain(self._path, error) from error
@@ -146,8 +144,7 @@ class SQLiteRevocationList(RevocationList):
         """Seconds since the entry was made or last raised; None without it."""
         with self._read_lock:
             try:
-                self._open_reader()
-                made, last = self._select(_MADE, (scope, clock_scope(scope)))
+                made, last = _select(self._open_reader(), _MADE, (scope, clock_scope(scope)))
             except (sqlite3.Error, OSError) as error:
                 self._drop_reader()
                 raise explain(self._path, error) from error
@@ -181,9 +178,9 @@ class SQLiteRevocationList(RevocationList):
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are those of the files."""
         with self._explained():
-            reader = open_database(self._path, self._busy_timeout)
-            with contextlib.closing(reader):
-                entries, made = reader.execute(
+            database = Database(self._path, self._busy_timeout)
+            with contextlib.closing(database):
+                entries, made = database.connection.execute(
                     "SELECT count(*), min(made) FROM epochs WHERE scope > ? AND scope < ?",
                     entry_range(prefix),
                 ).fetchone()
@@ -227,29 +224,19 @@ class SQLiteRevocationList(RevocationList):
 
         A checkpoint writes to the file as well, about every 300 raises; opening is cheap enough.
         """
-        try:
-            found = signature(self._path_text)
-        except FileNotFoundError:
-            found = None
-        if self._reader is not None and found == self._seen:
-            return self._reader
-        reader = open_database(self._path, self._busy_timeout)
-        self._drop_reader()
-        self._reader = reader
-        self._seen = signature(self._path_text)
-        return reader
+        reader = self._reader
+        if reader is None or signature(self._path_text) != reader.seen:
+            reader = Database(self._path, self._busy_timeout, replaces=reader)
+            self._drop_reader()
+            self._reader = reader
+        return reader.connection
 
     def _drop_reader(self) -> None:
         self._known.clear()
-        self._version = self._seen = None
-        _close(self._reader)
-        self._reader = None
-
-    def _select(self, column: str, scopes: Sequence[bytes]) -> tuple[int | None, ...]:
-        assert self._reader is not None  # noqa: S101  # for mypy: _open_reader() came before
-        query = "SELECT " + ", ".join([column] * len(scopes))
-        row: tuple[int | None, ...] = self._reader.execute(query, scopes).fetchone()
-        return row
+        self._version = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _remember(self, scopes: Sequence[bytes], standing: tuple[int | None, ...]) -> bytes | None:
         """Keep what was read; gives `everything` if that is missing."""
@@ -277,10 +264,10 @@ class SQLiteRevocationList(RevocationList):
             with self._explained():
                 for _ in range(_TRIES):
                     writer = self._open_writer()
-                    writer.execute("BEGIN IMMEDIATE")
-                    result = work(writer)
-                    writer.execute("COMMIT")
-                    if self._is_current():
+                    writer.begin(self._busy_timeout)
+                    result = work(writer.connection)
+                    writer.connection.execute("COMMIT")
+                    if writer.is_current():
                         return result
                 raise OSError("the file is being replaced again and again")
         except BaseException:
@@ -289,27 +276,19 @@ class SQLiteRevocationList(RevocationList):
         finally:
             self._write_lock.release()
 
-    def _open_writer(self) -> sqlite3.Connection:
-        if self._writer is not None and self._is_current():
-            return self._writer
-        writer = open_database(self._path, self._busy_timeout)
-        self._drop_writer()
-        self._writer = writer
-        self._written = signature(self._path_text)
+    def _open_writer(self) -> Database:
+        writer = self._writer
+        if writer is None or not writer.is_current():
+            writer = Database(self._path, self._busy_timeout, replaces=writer)
+            writer.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits
+            self._drop_writer()
+            self._writer = writer
         return writer
 
-    def _is_current(self) -> bool:
-        """Whether the path still leads to the file that the writer has open, not emptied."""
-        try:
-            inode, device, size, _ = signature(self._path_text)
-        except FileNotFoundError:
-            return False
-        return self._written is not None and (inode, device) == self._written[:2] and size > 0
-
     def _drop_writer(self) -> None:
-        self._written = None
-        _close(self._writer)
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def _make_everything(self, scope: bytes) -> None:
         binding = self.binding(scope)
@@ -364,8 +343,9 @@ def _epoch_of(connection: sqlite3.Connection, scope: bytes) -> int | None:
     return None if row is None else row[0]
 
 
-def _close(connection: sqlite3.Connection | None) -> None:
-    """Close a connection; what SQLite still complains of then was reported where it happened."""
-    if connection is not None:
-        with contextlib.suppress(sqlite3.Error):
-            connection.close()
+def _select(
+    connection: sqlite3.Connection, column: str, scopes: Sequence[bytes]
+) -> tuple[int | None, ...]:
+    query = "SELECT " + ", ".join([column] * len(scopes))
+    row: tuple[int | None, ...] = connection.execute(query, scopes).fetchone()
+    return row

@@ -33,47 +33,99 @@ CREATE TABLE IF NOT EXISTS epochs (
 ) WITHOUT ROWID
 """
 
-_RETRY = 0.005  # seconds between two tries for the folder's lock
+_RETRY = 0.001  # seconds between two tries for a lock
 
 Signature = tuple[int, int, int, int]
 
 
-def signature(path: str) -> Signature:
+def signature(path: str) -> Signature | None:
     """What tells that the file is still the one that was opened and untouched from outside.
 
-    Raises:
-        FileNotFoundError: it was removed.
+    None where it was removed.
     """
-    found = os.stat(path)  # noqa: PTH116  # Path.stat() doubles the cost, paid at every lookup
+    try:
+        found = os.stat(path)  # noqa: PTH116  # Path.stat() doubles the cost, paid at each lookup
+    except FileNotFoundError:
+        return None
     return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns
 
 
-def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open the list's file, made first (mode 0600, its folder 0700) if missing or empty.
+class Database:
+    """One connection to the list's file, and what the file was when it was opened.
+
+    The file is made first (mode 0600, its folder 0700) if it is missing or empty.
 
     Args:
+        path: the file.
         busy_timeout: seconds to wait for others.
+        replaces: the connection that has turned out to be to another file, or an older state.
 
     Raises:
         OSError, sqlite3.Error: for `explain` to explain.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone_in(path.parent, busy_timeout):
-        if not path.exists() or path.stat().st_size == 0:
-            _make_anew(path)
-        connection = sqlite3.connect(
-            path.as_uri() + "?mode=rw",
-            uri=True,
-            timeout=busy_timeout,
-            isolation_level=None,
-            check_same_thread=False,
+
+    __slots__ = ("_log", "connection", "path", "seen")
+
+    def __init__(self, path: Path, busy_timeout: float, replaces: Database | None = None) -> None:
+        self.path = str(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone_in(path.parent, busy_timeout):
+            if not path.exists() or path.stat().st_size == 0:
+                _make_anew(path)
+            elif replaces is not None:
+                replaces._leave_no_log()
+            self.connection = sqlite3.connect(
+                path.as_uri() + "?mode=rw",
+                uri=True,
+                timeout=busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                _prepare(self.connection)
+                self.seen = signature(self.path)
+                self._log = signature(self.path + "-wal")
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def begin(self, busy_timeout: float) -> None:
+        """Begin a transaction that writes.
+
+        SQLite's own way to wait sleeps longer each time, up to a tenth of a second: among
+        processes that write without a pause the latest comer then waits for seconds.
+        """
+        deadline = time.monotonic() + busy_timeout
+        while True:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY)
+
+    def is_current(self) -> bool:
+        """Whether the path still leads to the file that is open, not emptied meanwhile."""
+        found = signature(self.path)
+        return (
+            found is not None
+            and self.seen is not None
+            and found[:2] == self.seen[:2]
+            and found[2] > 0
         )
-        try:
-            _prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+
+    def close(self) -> None:
+        """Close it; what SQLite still complains of then was reported where it happened."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.close()
+
+    def _leave_no_log(self) -> None:
+        """Remove the log of this file if another one took its place beside it."""
+        log = signature(self.path + "-wal")
+        if not self.is_current() and log and self._log and log[:2] == self._log[:2]:
+            for suffix in ("-wal", "-shm"):
+                Path(self.path + suffix).unlink(missing_ok=True)
 
 
 def explain(path: Path, error: Exception) -> RevocationListUnavailable:

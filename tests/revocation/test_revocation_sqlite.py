@@ -1,0 +1,622 @@
+"""SQLiteRevocationList: its file, its processes, and what happens when the file is harmed."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+
+from duck_cookie_session.errors import InvalidArgument, RevocationListUnavailable
+from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
+from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
+from duck_cookie_session.settings import SessionSettings
+
+SETTINGS = SessionSettings(secret_keys="s" * 32)
+SCOPES = Scopes(SETTINGS)
+RETENTION = 2_592_000 + 60
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def file_of(directory):
+    return directory / "revocations.sqlite3"
+
+
+def open_list(directory, **arguments):
+    """A list in another process, on the real clock."""
+    made = SQLiteRevocationList(directory, **arguments)
+    made.bind(SETTINGS)
+    return made
+
+
+def everything_of(the_list):
+    return the_list.lookup((SCOPES.everything,))[0]
+
+
+def session(number):
+    return SCOPES.session(number.to_bytes(16, "big"))
+
+
+# The file
+
+
+def test_a_folder_must_be_named():
+    with pytest.raises(TypeError):
+        SQLiteRevocationList()
+    for wrong in (None, "", 7, b""):
+        with pytest.raises(InvalidArgument, match="SESSION_DIR"):
+            SQLiteRevocationList(wrong)
+
+
+def test_folder_and_file_are_for_the_owner_only(make_sqlite, directory):
+    before = os.umask(0)
+    try:
+        make_sqlite().end(session(1))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    names = {path.name for path in directory.iterdir()}
+    assert names >= {"revocations.sqlite3", "revocations.sqlite3-wal"}
+    for path in directory.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_building_touches_nothing(directory):
+    SQLiteRevocationList(directory)
+    assert not directory.exists()
+
+
+def test_the_folder_stays_the_same_when_the_process_moves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    the_list = open_list("here")
+    monkeypatch.chdir("/")
+    the_list.end(session(1))
+    the_list.close()
+    assert file_of(tmp_path / "here").exists()
+
+
+def test_a_second_list_over_the_file_sees_every_raise_at_once(make_sqlite, clock):
+    one, two = make_sqlite(), make_sqlite()
+    assert everything_of(one) == everything_of(two)
+    for number in range(5):
+        epoch = one.raise_epoch(session(number))
+        assert two.lookup((session(number),)) == (epoch,)
+        later = two.compare_and_raise(session(number), epoch)
+        assert later is not None
+        assert one.lookup((session(number),)) == (later,)
+
+
+def test_entries_outlive_the_list(make_sqlite):
+    the_list = make_sqlite()
+    everything = everything_of(the_list)
+    epoch = the_list.raise_epoch(session(1))
+    the_list.close()
+    assert make_sqlite().lookup((session(1), SCOPES.everything)) == (epoch, everything)
+
+
+def test_survey_tells_the_bytes_of_the_files(make_sqlite, directory):
+    the_list = make_sqlite()
+    the_list.end(session(1))
+    told = the_list.survey(SCOPES.prefix).bytes
+    names = ("revocations.sqlite3", "revocations.sqlite3-wal")
+    assert told == sum((directory / name).stat().st_size for name in names)
+
+
+def test_it_remembers_a_bounded_number_of_answers(make_sqlite):
+    the_list = make_sqlite()
+    ended = session(2**100)
+    the_list.end(ended)
+    for number in range(17_000):
+        assert the_list.lookup((session(number), ended)) == (0, LAST_EPOCH)
+    assert len(the_list._known) <= 16_400
+
+
+def test_a_file_of_a_newer_format_is_refused(make_sqlite, directory):
+    the_list = make_sqlite()
+    the_list.end(session(1))
+    the_list.close()
+    with sqlite3.connect(file_of(directory)) as raw:
+        raw.execute("PRAGMA user_version = 2")
+    raw.close()
+    with pytest.raises(RevocationListUnavailable, match="newer version"):
+        everything_of(the_list)
+
+
+def test_any_number_of_scopes_in_one_lookup(make_sqlite):
+    the_list = make_sqlite()
+    epochs = [the_list.raise_epoch(session(number)) for number in range(6)]
+    assert the_list.lookup([session(number) for number in range(6)]) == tuple(epochs)
+    assert the_list.lookup(()) == ()
+
+
+# Lost
+
+
+@pytest.mark.parametrize("how", ["removed", "all removed", "folder removed", "emptied", "replaced"])
+def test_a_list_that_was_lost_is_made_anew_and_differs(make_sqlite, directory, clock, caplog, how):
+    the_list, other = make_sqlite(), make_sqlite()
+    before = everything_of(the_list)
+    the_list.end(session(1))
+    assert everything_of(other) == before
+    other.end(session(2))
+    file = file_of(directory)
+    caplog.clear()
+    if how == "removed":
+        file.unlink()
+    elif how == "all removed":
+        for path in directory.iterdir():
+            path.unlink()
+    elif how == "folder removed":
+        shutil.rmtree(directory)
+    elif how == "emptied":
+        os.truncate(file, 0)
+    else:
+        new = directory / "new"
+        sqlite3.connect(new).execute("VACUUM").connection.close()
+        new.replace(file)
+    after = everything_of(the_list)
+    assert after != before
+    assert everything_of(other) == after
+    assert the_list.lookup((session(1), session(2))) == (0, 0)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(file) in record.getMessage()
+    # Both go on, in the new file.
+    epoch = other.raise_epoch(session(3))
+    assert the_list.lookup((session(3),)) == (epoch,)
+    assert make_sqlite().lookup((session(3), SCOPES.everything)) == (epoch, after)
+
+
+def test_a_raise_right_after_the_loss_goes_to_the_new_file(make_sqlite, directory):
+    the_list, other = make_sqlite(), make_sqlite()
+    before = everything_of(the_list)
+    everything_of(other)
+    the_list.end(session(0))
+    file_of(directory).unlink()
+    the_list.end(session(1))
+    assert other.lookup((session(1),)) == (LAST_EPOCH,)
+    assert everything_of(other) != before
+    other.end(session(2))
+    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+
+
+def test_a_raise_is_done_again_if_the_file_went_while_it_was_committed(make_sqlite, directory):
+    the_list = make_sqlite()
+    the_list.end(session(0))
+    gone = []
+
+    def clock_that_removes_the_file():
+        if not gone:
+            gone.append(file_of(directory).unlink())
+        return 1_800_000_000.0
+
+    the_list._clock = clock_that_removes_the_file
+    the_list.end(session(1))
+    assert gone
+    assert make_sqlite().lookup((session(1),)) == (LAST_EPOCH,)
+
+
+def test_a_list_put_aside_and_back_is_itself_again(make_sqlite, directory, tmp_path):
+    the_list = make_sqlite()
+    before = everything_of(the_list)
+    the_list.end(session(1))
+    the_list.close()
+    directory.rename(tmp_path / "aside")
+    assert everything_of(the_list) != before
+    the_list.close()
+    shutil.rmtree(directory)
+    (tmp_path / "aside").rename(directory)
+    assert the_list.lookup((SCOPES.everything, session(1))) == (before, LAST_EPOCH)
+
+
+# Harmed
+
+
+def refuses(the_list, words):
+    """Every kind of call says that the list can't be used, and how to mend it."""
+    calls = (
+        lambda: the_list.lookup((session(99), SCOPES.everything)),
+        lambda: the_list.raise_epoch(session(1)),
+        lambda: the_list.compare_and_raise(session(1), 0),
+        lambda: the_list.end(session(1)),
+        lambda: the_list.age(session(1)),
+        lambda: the_list.purge(),
+        lambda: the_list.survey(SCOPES.prefix),
+    )
+    for call in calls:
+        with pytest.raises(RevocationListUnavailable, match=words) as caught:
+            call()
+        assert isinstance(caught.value.__cause__, (OSError, sqlite3.Error))
+
+
+@pytest.mark.parametrize("content", [b"junk", b"junk " * 4000, bytes(8192)])
+def test_junk_in_place_of_the_file(make_sqlite, directory, content):
+    the_list = make_sqlite()
+    everything_of(the_list)
+    the_list.end(session(1))
+    junk = directory / "junk"
+    junk.write_bytes(content)
+    junk.replace(file_of(directory))
+    refuses(the_list, "move it away together with its -wal and -shm")
+    for path in directory.iterdir():
+        path.unlink()
+    the_list.end(session(2))
+    assert the_list.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+
+
+def test_junk_before_the_first_use(make_sqlite, directory):
+    directory.mkdir()
+    file_of(directory).write_bytes(b"this is not a database\n" * 100)
+    refuses(make_sqlite(), "move it away")
+
+
+def test_junk_written_over_the_open_file_is_no_wrong_answer(make_sqlite, directory):
+    the_list = make_sqlite()
+    for number in range(2000):
+        the_list.end(session(number))
+    with sqlite3.connect(file_of(directory)) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    # By another program: closing a file here would drop the locks that SQLite has on it.
+    subprocess.run(
+        [sys.executable, "-c", "import sys; open(sys.argv[1], 'r+b').write(b'junk' * 25_000)",
+         str(file_of(directory))],
+        check=True,
+    )  # fmt: skip
+    refuses(the_list, "can't be used")
+
+
+def test_another_database_in_place_of_the_file(make_sqlite, directory):
+    directory.mkdir()
+    raw = sqlite3.connect(file_of(directory))
+    raw.execute("CREATE TABLE epochs (something TEXT)")
+    raw.close()
+    refuses(make_sqlite(), "move it away")
+
+
+def test_the_folder_is_a_file(make_sqlite, directory):
+    directory.write_text("not a folder")
+    the_list = make_sqlite()
+    refuses(the_list, "must lead to a folder")
+    directory.unlink()
+    the_list.end(session(1))
+    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+
+
+def test_the_file_is_a_folder(make_sqlite, directory):
+    file_of(directory).mkdir(parents=True)
+    refuses(make_sqlite(), "can't be used")
+
+
+def test_another_program_holds_the_file(make_sqlite, directory):
+    the_list = make_sqlite(busy_timeout=0.05)
+    the_list.end(session(1))
+    other = sqlite3.connect(file_of(directory), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(RevocationListUnavailable, match="another program holds it"):
+        the_list.end(session(2))
+    assert time.monotonic() - started < 1
+    # Reads go on meanwhile.
+    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, 0)
+    other.execute("ROLLBACK")
+    other.close()
+    the_list.end(session(2))
+    assert the_list.lookup((session(2),)) == (LAST_EPOCH,)
+
+
+def test_another_program_that_lets_nobody_read_either(make_sqlite, directory):
+    the_list = make_sqlite(busy_timeout=0.05)
+    the_list.end(session(1))
+    the_list.close()
+    other = sqlite3.connect(file_of(directory), isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    refuses(the_list, "another program holds it")
+    other.execute("ROLLBACK")
+    other.close()
+    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+
+
+def test_another_program_is_stuck_while_it_opens_the_file(make_sqlite, directory):
+    fcntl = pytest.importorskip("fcntl", reason="folders can't be locked on this system")
+    the_list = make_sqlite(busy_timeout=0.05)
+    the_list.end(session(1))
+    the_list.close()
+    descriptor = os.open(directory, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    refuses(the_list, "another program holds it")
+    os.close(descriptor)
+    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+
+
+def in_a_process(script, *arguments):
+    """Run a script that prints what it saw; gives the lines."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+TRY_ALL = """
+    import sys
+    from duck_cookie_session.errors import RevocationListUnavailable
+    from duck_cookie_session.revocation.base import Scopes
+    from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
+    from duck_cookie_session.settings import SessionSettings
+
+    settings = SessionSettings(secret_keys="s" * 32)
+    scopes = Scopes(settings)
+    the_list = SQLiteRevocationList(sys.argv[1])
+    the_list.bind(settings)
+
+    def attempt(call):
+        try:
+            call()
+            print("done")
+        except RevocationListUnavailable as error:
+            print(error)
+
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="users and modes are those of Unix")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_not_allowed_to_write(make_sqlite, directory, tmp_path, what):
+    the_list = make_sqlite()
+    the_list.end(session(1))
+    the_list.close()
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.getuid() and parent != parent.parent:
+            parent.chmod(parent.stat().st_mode | 0o055)
+    directory.chmod(0o777 if what == "file" else 0o555)
+    file_of(directory).chmod(0o444)
+    script = (
+        TRY_ALL
+        + """
+    import os
+    if os.getuid() == 0:  # root may write to anything: be somebody else
+        os.setuid(65534)
+    attempt(lambda: the_list.end(scopes.session(bytes(16))))
+    """
+    )
+    (line,) = in_a_process(script, directory)
+    directory.chmod(0o700)
+    file_of(directory).chmod(0o600)
+    assert "let the user of this process write" in line or "writable" in line
+    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are those of Unix")
+def test_a_full_disk_and_room_made_again(directory):
+    script = (
+        TRY_ALL
+        + """
+    import resource, os
+
+    def limit(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    the_list.end(scopes.session(bytes(16)))
+    limit(200_000)
+    failed = done = 0
+    for number in range(3000):
+        try:
+            the_list.end(scopes.session(os.urandom(16)))
+            done += 1
+        except RevocationListUnavailable as error:
+            failed += 1
+            text = str(error)
+            if failed > 3:
+                break
+    print(done > 10, failed, text)
+    print(the_list.lookup((scopes.session(bytes(16)),)))
+    limit(resource.RLIM_INFINITY)
+    attempt(lambda: the_list.end(scopes.session(os.urandom(16))))
+    print(the_list.survey(scopes.prefix).entries == done + 2)
+    """
+    )
+    first, second, third, fourth = in_a_process(script, directory)
+    assert first.startswith("True 4 The revocation list ")
+    assert "disk" in first
+    assert (second, third, fourth) == (f"({LAST_EPOCH},)", "done", "True")
+
+
+# Many at once
+
+
+def raise_in_a_process(directory, number, count):
+    the_list = open_list(directory)
+    everything = everything_of(the_list)
+    epochs = [the_list.raise_epoch(session((number + i) % 5)) for i in range(count)]
+    the_list.close()
+    return everything, epochs
+
+
+def test_eight_processes_at_once_on_a_file_that_none_has_made(directory):
+    with ProcessPoolExecutor(8, mp_context=SPAWN) as pool:
+        jobs = [pool.submit(raise_in_a_process, directory, number, 40) for number in range(8)]
+        results = [job.result() for job in jobs]
+    assert len({everything for everything, _ in results}) == 1
+    epochs = [epoch for _, some in results for epoch in some]
+    assert len(set(epochs)) == len(epochs) == 320
+    the_list = open_list(directory)
+    assert max(the_list.lookup([session(number) for number in range(5)])) == max(epochs)
+    the_list.close()
+
+
+def test_threads_that_read_write_and_close_at_once(make_sqlite):
+    the_list = make_sqlite()
+
+    def work(number):
+        for i in range(30):
+            if number == 0:
+                the_list.close()
+            elif number % 4 == 1:
+                epoch = the_list.raise_epoch(session(number))
+                assert the_list.lookup((session(number),)) == (epoch,)
+            else:
+                the_list.lookup((session(i), SCOPES.everything))
+
+    with ThreadPoolExecutor(32) as pool:
+        for job in [pool.submit(work, number) for number in range(32)]:
+            job.result()
+
+
+def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
+    lists = [make_sqlite(clock=time.time) for _ in range(3)]
+    stop = threading.Event()
+
+    def work(the_list):
+        number = 0
+        while not stop.is_set():
+            number += 1
+            try:
+                epoch = the_list.raise_epoch(session(number % 7))
+                (standing,) = the_list.lookup((session(number % 7),))
+            except RevocationListUnavailable:
+                continue  # removed while it was being opened: says so, and goes on
+            assert standing == 0 or standing >= epoch
+        return number
+
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(work, the_list) for the_list in lists]
+        removed = 0
+        while removed < 20:
+            try:
+                file_of(directory).unlink()
+                removed += 1
+            except FileNotFoundError:
+                pass
+        stop.set()
+        assert min(job.result() for job in jobs) > 0
+    assert len({everything_of(the_list) for the_list in lists}) == 1
+    with sqlite3.connect(file_of(directory)) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    raw.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_opens_the_file_itself(make_sqlite, directory):
+    the_list = make_sqlite()
+    everything = everything_of(the_list)
+    the_list.end(session(1))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if the_list.lookup((session(1), SCOPES.everything)) == (LAST_EPOCH, everything):
+                the_list.end(session(2))
+                status = 0
+        finally:
+            os._exit(status)
+    the_list.end(session(3))
+    assert os.waitpid(child, 0)[1] == 0
+    both = (session(2), session(3))
+    assert the_list.lookup(both) == (LAST_EPOCH, LAST_EPOCH)
+    assert make_sqlite().lookup(both) == (LAST_EPOCH, LAST_EPOCH)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_forked_in_mid_load_loses_nothing_when_its_parent_closes(make_sqlite, directory):
+    the_list = make_sqlite(clock=time.time)
+    stop = threading.Event()
+
+    def load():
+        while not stop.is_set():
+            the_list.raise_epoch(session(0))
+            the_list.lookup((session(0), SCOPES.everything))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            the_list.end(session(1))
+            os.read(reading, 1)  # the parent has closed its own
+            the_list.end(session(2))
+            status = 0
+        finally:
+            os._exit(status)
+    stop.set()
+    thread.join()
+    the_list.close()
+    os.write(writing, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(reading)
+    os.close(writing)
+    assert make_sqlite().lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is of Unix")
+def test_nothing_reported_done_is_missing_after_kill_9(directory):
+    script = (
+        TRY_ALL
+        + """
+    number = int(sys.argv[2])
+    while True:
+        number += 1
+        the_list.end(scopes.session(number.to_bytes(16, "big")))
+        print(number, flush=True)
+    """
+    )
+    command = [sys.executable, "-c", textwrap.dedent(script), str(directory)]
+    processes = [
+        subprocess.Popen([*command, str(start * 1_000_000)], stdout=subprocess.PIPE, text=True)
+        for start in range(2)
+    ]
+    done = []
+    for process in processes:
+        for _ in range(20):
+            done.append(int(process.stdout.readline()))
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done.extend(int(line) for line in process.stdout if line.endswith("\n"))
+        process.stdout.close()
+    the_list = open_list(directory)
+    for number in done:
+        assert the_list.lookup((session(number),)) == (LAST_EPOCH,)
+    the_list.close()
+    with sqlite3.connect(file_of(directory)) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    raw.close()
+
+
+def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory):
+    the_list = make_sqlite()
+    everything_of(the_list)
+    raw = sqlite3.connect(file_of(directory), isolation_level=None)
+    old = int((clock.now - RETENTION - 1) * 1_000_000)
+    raw.execute("BEGIN")
+    raw.executemany(
+        "INSERT INTO epochs VALUES (?, ?, ?)", ((session(i), old, old) for i in range(5000))
+    )
+    raw.execute("COMMIT")
+    raw.close()
+    other = make_sqlite()
+    seen = []
+
+    def progress(looked_at):
+        seen.append(looked_at)
+        other.end(SCOPES.session(os.urandom(16)))
+
+    removed = the_list.purge(progress)
+    assert removed > 4800  # the others' raises swept some
+    assert seen[:2] == [1000, 2000]
+    assert the_list.survey(SCOPES.prefix).entries == len(seen)
