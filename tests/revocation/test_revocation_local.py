@@ -25,8 +25,10 @@ def test_everything_starts_at_the_time_and_the_rest_at_zero(local_list, app, clo
     assert everything_of(local_list, app) == everything
 
 
-def test_making_the_list_is_logged_once_as_a_warning(local_list, app, caplog):
+def test_making_the_list_is_logged_once_as_a_warning(local_list, make_app, caplog):
+    app = make_app(audience="new here")
     with caplog.at_level(logging.WARNING, "duck_cookie_session"):
+        local_list.bind(app.settings)
         everything_of(local_list, app)
         everything_of(local_list, app)
     (record,) = caplog.records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -21,9 +22,9 @@ _PURGED_AT_ONCE = 1_000
 class MemoryRevocationList(RevocationList):
     """A list in the memory of this process; it ends with it, and every session with the list.
 
-    Safe for any number of threads of one process. After a fork, parent and child have lists of
-    their own: use `SQLiteRevocationList` where more than one process serves. An entry takes
-    about 350 bytes.
+    Safe for any number of threads of one process. A forked child gets a list made anew, so that
+    sessions of the parent end there: use `SQLiteRevocationList` where more than one process
+    serves. An entry takes about 350 bytes.
 
     Args:
         clock: seconds since 1970.
@@ -42,12 +43,15 @@ class MemoryRevocationList(RevocationList):
         self._made: dict[bytes, OrderedDict[bytes, int]] = {}
         self._everything_made: dict[bytes, int] = {}
         self._last: dict[bytes, int] = {}
+        self._pid = os.getpid()
         watch_forks(self)
 
     def bind(self, settings: SessionSettings) -> None:
         """Also makes `everything`, which then is there for good; see `RevocationList.bind`."""
         super().bind(settings)
-        self._make_everything(Scopes(settings).everything)
+        everything = Scopes(settings).everything
+        if not self._epochs.get(everything):  # absent, or 0 by a binding less careful than this
+            self._make_everything(everything)
 
     def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
         """The epochs that stand now; see `RevocationList.lookup`."""
@@ -120,15 +124,24 @@ class MemoryRevocationList(RevocationList):
         self._lock.acquire()
 
     def after_fork(self) -> None:
-        """Go on, in parent and child."""
+        """Go on; in the child with a list made anew.
+
+        Neither process would see the other's revocations, so a session of the one is none of the
+        other: it is refused there, rather than served after its logout.
+        """
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            everything = {s: e for s, e in self._epochs.items() if is_everything(s)}
+            self._epochs.clear()
+            self._made.clear()
+            for scope, epoch in everything.items():
+                self._make_everything(scope, after=epoch)
         self._lock.release()
 
-    def _make_everything(self, scope: bytes) -> None:
+    def _make_everything(self, scope: bytes, after: int = 0) -> None:
         binding = self.binding(scope)
         with self._lock:
-            if scope in self._epochs:
-                return
-            now = microseconds(self._clock)
+            now = max(microseconds(self._clock), after + 1)
             self._epochs[scope] = first_epoch(binding, now)
             self._everything_made[scope] = now
         warn_made_anew(binding, "memory")
