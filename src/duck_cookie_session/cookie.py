@@ -93,14 +93,14 @@ def session_headers(session: SessionState, *, failed: bool = False) -> list[tupl
         RevocationListUnavailable: answer 503 with `Retry-After`, without these headers.
         SessionError: in a coroutine with a list across the network; await asession_headers().
     """
-    if session.accessed:
+    if session.accessed and (failed or not session.loaded or session.needs_update()):
         session.run(_respond_steps(session, failed))
     return _headers(session)
 
 
 async def asession_headers(session: SessionState, *, failed: bool = False) -> list[tuple[str, str]]:
     """`session_headers`, awaitable."""
-    if session.accessed:
+    if session.accessed and (failed or not session.loaded or session.needs_update()):
         await session.arun(_respond_steps(session, failed))
     return _headers(session)
 

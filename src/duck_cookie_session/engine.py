@@ -48,7 +48,8 @@ class SessionStore(SessionState):
     """One session of one visitor, a dict. Costs next to nothing until it is touched.
 
     Args:
-        session_key: the cookie's value; None or "" for a visitor without one.
+        session_key: the cookie's value; None or "" for a visitor without one. An adapter may give
+            a function that finds it, called at the first touch.
         disable_warnings: do not warn when a loaded session is loaded again.
         connector: a SessionStorageConnector; None for the process's own, found at first need.
 
@@ -151,7 +152,7 @@ class SessionStore(SessionState):
         """
         self._touch()
         seconds = self._lifecycle.settings.cookie_age if expiry is None else expiry
-        self._expiry = (Expiry.of(seconds), browser_length)
+        self._expiry, self._browser_length = Expiry.of(seconds), browser_length
 
     def get_expiry_date(self) -> datetime:
         """When the session expires, aware, UTC; 1970 once its cookie was deleted."""
@@ -160,8 +161,7 @@ class SessionStore(SessionState):
             return _as_datetime(0)
         if self._base is not None and self._expiry is None:
             return _as_datetime(self._base.claims.expires)
-        expiry = self._expiry[0] if self._expiry else None
-        return _as_datetime(self._lifecycle.expires(self._base, expiry))
+        return _as_datetime(self._lifecycle.expires(self._base, self._expiry))
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
@@ -342,4 +342,4 @@ class SessionStore(SessionState):
         else:
             dict.clear(self)
             self._written = False
-            self._expiry = None
+            self._expiry = self._browser_length = None

@@ -27,6 +27,9 @@ from .values import Expiry
 logger = logging.getLogger("duck_cookie_session")
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Key = str | Callable[[], str | None] | None
+"""A cookie's value, or what finds it at the first touch; None or "" for a visitor."""
+
 _PROCESS_CONNECTOR: Any = object()
 _NOTHING = pack({})
 _REMOVED = object()
@@ -41,12 +44,13 @@ class SessionState(LazyDict):
 
     __slots__ = (
         "_base",
+        "_browser_length",
         "_checked",
         "_connector",
         "_cycle",
         "_delete_cookie",
         "_expiry",
-        "_key",
+        "_given",
         "_lock",
         "_outgoing",
         "_overlay",
@@ -60,7 +64,7 @@ class SessionState(LazyDict):
 
     def __init__(
         self,
-        session_key: str | None,
+        session_key: Key,
         disable_warnings: bool = False,
         *,
         connector: SessionStorageConnector | None = None,
@@ -76,16 +80,23 @@ class SessionState(LazyDict):
         self._delete_cookie = False
         self._accessed = False
         self._filled = False
-        self._key = session_key
+        self._given = session_key
         self._checked: Opened | Refusal | None = None
         self._overlay: dict[Any, Any] | None = None  # writes that came with another key
 
-    def _start(self, session_key: str | None) -> None:
+    def _start(self, session_key: Key) -> None:
         """Forget the session and become a store that was not filled yet."""
         dict.clear(self)
         self._filled = False
-        self._key = session_key
+        self._given = session_key
         self._checked = self._overlay = None
+
+    @property
+    def _key(self) -> str | None:
+        key = self._given
+        if callable(key):
+            key = self._given = key()
+        return key
 
     # The connector.
 
@@ -184,7 +195,8 @@ class SessionState(LazyDict):
             self._packed = _NOTHING  # what the contents are compared with
             self._owed = False  # the browser's token is dead by our own doing: it is owed another
             self._written = self._exposed = self._cycle = False
-            self._expiry: tuple[Expiry, bool | None] | None = None
+            self._expiry: Expiry | None = None
+            self._browser_length: bool | None = None  # whether it is to go with the browser
             self._quiet_until = loaded.quiet_until if isinstance(loaded, Refusal) else 0
             if isinstance(loaded, Opened):
                 data = self.session_storage_connector.unpacked(loaded)
@@ -209,7 +221,7 @@ class SessionState(LazyDict):
 
         The data stay packed until they are touched.
         """
-        if self._key and not self._filled and self._checked is None:
+        if not self._filled and self._checked is None and self._key:
             try:
                 self._checked = await self.session_storage_connector.aload(self._key)
             except RevocationListUnavailable:
@@ -261,7 +273,9 @@ class SessionState(LazyDict):
         if self._base is None:
             # A visitor gets a cookie with the first value, not with the first look.
             return self.modified and bool(dict.__len__(self)) and not self._quiet()
-        if self._cycle or self._expiry is not None or self.modified:
+        if self._cycle or self._expiry is not None or self._browser_length is not None:
+            return True
+        if self.modified:
             return True
         return re_issue and self._lifecycle.due_for_reissue(self._base)
 
@@ -307,8 +321,7 @@ class SessionState(LazyDict):
         optional = self._base is not None and not self._is_due(re_issue=False)
         try:
             packed, subject = self._pack(), self._lifecycle.subject_of(dict.copy(self))
-            expiry, browser_length = self._expiry or (None, None)
-            write = Write(packed, subject, expiry, browser_length, self._cycle)
+            write = Write(packed, subject, self._expiry, self._browser_length, self._cycle)
             saved = yield from self._lifecycle.save_steps(self._base, write)
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
             yield from self._reissue_steps()
@@ -319,7 +332,7 @@ class SessionState(LazyDict):
             raise
         self._hand_out(saved)
         self._written = self._cycle = self._delete_cookie = False
-        self._expiry = None
+        self._expiry = self._browser_length = None
 
     def drop_steps(self) -> Steps[None]:
         """What a request that failed still has to do: its revocations, but none of its changes."""
@@ -341,7 +354,7 @@ class SessionState(LazyDict):
             self._pending = self._pending[1:]
 
     def _hand_out(self, saved: Opened) -> None:
-        self._base, self._key, self._outgoing = saved, saved.token, saved.token
+        self._base, self._given, self._outgoing = saved, saved.token, saved.token
         self._packed = saved.data
         self._quiet_until = 0
         self._owed = False
