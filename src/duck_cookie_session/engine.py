@@ -11,6 +11,7 @@ from . import session_storage_connector as session_connector_mod
 from .errors import (
     InvalidArgument,
     InvalidSettings,
+    NonPersistentStorageError,
     RevocationListUnavailable,
     SessionError,
     SessionExpired,
@@ -27,6 +28,7 @@ from .values import Expiry
 __all__ = [
     "InvalidArgument",
     "InvalidSettings",
+    "NonPersistentStorageError",
     "RevocationListUnavailable",
     "SessionError",
     "SessionExpired",
@@ -290,17 +292,14 @@ class SessionStore(SessionState):
             SessionRevoked: the session was itself revoked; the revocation of the others stands.
             RevocationListUnavailable: nothing was changed.
         """
-        self._subject()
-        self._carry_out(self._delete_others_steps)
+        self._carry_out(functools.partial(self._delete_others_steps, self._subject()))
 
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
         await self.acheck()
-        self._subject()
-        await self.arun(self._delete_others_steps())
+        await self.arun(self._delete_others_steps(self._subject()))
 
-    def _delete_others_steps(self) -> Steps[None]:
-        subject = self._subject()
+    def _delete_others_steps(self, subject: str) -> Steps[None]:
         if self._base is not None and self._base.claims.subject == subject:
             self._adopt((yield from self._lifecycle.delete_others_steps(self._base)))
         else:  # logged in by this very request: the save that is due takes the new epoch along
