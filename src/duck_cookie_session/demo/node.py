@@ -1,0 +1,31 @@
+"""One node: `python -m duck_cookie_session.demo.node`, in the folder that `nodes.py` made.
+
+It ends when its standard input does, so that it never outlives the program that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["DUCK_SETTINGS_MODULE"] = "web.settings"
+    from duck.app import App
+
+    from . import settings
+
+    port = settings.PORTS[int(settings.NODE) - 1]
+    App(addr="127.0.0.1", port=port, domain="127.0.0.1").run()
+
+
+if __name__ == "__main__":
+    main()
