@@ -104,7 +104,7 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
     ) -> SessionStorageConnector:
         """Build the list and refuse a second one that would not see the first's revocations."""
-        settings = settings or _settings_of(_duck())
+        settings = settings or _settings_of(duck_settings())
         self = super().__new__(cls)
         with _build_lock:
             revocations = _build_list(session_storage_cls, settings)
@@ -351,8 +351,9 @@ def get_session_storage_connector() -> SessionStorageConnector:
             connector = globals.session_storage_connector
             if connector is None:
                 if globals.configured is None:
-                    duck = _duck()
-                    settings, storage = _settings_of(duck), _imported(duck.get("SESSION_STORAGE"))
+                    duck = duck_settings()
+                    settings = _settings_of(duck)
+                    storage = import_storage(duck.get("SESSION_STORAGE"))
                 else:
                     settings, storage = globals.configured
                 connector = SessionStorageConnector(storage, settings=settings)
@@ -360,8 +361,8 @@ def get_session_storage_connector() -> SessionStorageConnector:
     return connector
 
 
-def _duck() -> Mapping[str, Any]:
-    """Duck's settings; Duck is imported here and only here."""
+def duck_settings() -> Mapping[str, Any]:
+    """Duck's settings, or InvalidSettings; Duck is imported here and only here."""
     try:
         from duck.settings import SETTINGS
     except Exception as error:  # Duck runs the user's module here: any error
@@ -378,7 +379,8 @@ def _settings_of(duck: Mapping[str, Any]) -> SessionSettings:
     return SessionSettings.from_mapping(duck, subject_key=DUCK_SUBJECT_KEY)
 
 
-def _imported(storage: Any) -> Any:
+def import_storage(storage: Any) -> Any:
+    """What SESSION_STORAGE names, or InvalidSettings; what is no text is given back."""
     if not isinstance(storage, str):
         return storage
     module, _, name = storage.rpartition(".")
