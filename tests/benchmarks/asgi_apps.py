@@ -173,10 +173,14 @@ def _litestar(loop: asyncio.AbstractEventLoop) -> list[AsgiApplication]:
     config = CookieBackendConfig(secret=KEY_32)
     handlers = [plain, read, write, fill]
     return [
-        AsgiApplication(bare, Litestar(handlers, openapi_config=None), loop, bare),
+        AsgiApplication(
+            bare, Litestar(handlers, openapi_config=None, logging_config=None), loop, bare
+        ),
         AsgiApplication(
             label("litestar", "client-side sessions (AES-GCM)"),
-            Litestar(handlers, openapi_config=None, middleware=[config.middleware]),
+            Litestar(
+                handlers, openapi_config=None, logging_config=None, middleware=[config.middleware]
+            ),
             loop,
             bare,
         ),

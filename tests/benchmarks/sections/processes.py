@@ -30,7 +30,7 @@ def run(options: Options) -> Section:
     if probe is None:
         return section
     probe.close()
-    seconds, rounds = (0.4, 3) if options.quick else (1.5, 7)
+    seconds, rounds = (0.15, 3) if options.quick else (1.5, 7)
     for kind in ("memory", "sqlite"):
         _processes(section, kind, seconds, rounds)
     section.tables.append(_threads(seconds, rounds))
