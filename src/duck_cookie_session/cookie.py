@@ -9,6 +9,7 @@ from typing import AnyStr
 
 from .errors import (
     InvalidArgument,
+    RevocationListUnavailable,
     SessionExpired,
     SessionRevoked,
     SessionSerializationError,
@@ -17,6 +18,14 @@ from .errors import (
 from .session_state import SessionState, logger
 from .settings import SessionSettings
 from .steps import Steps
+
+UNAVAILABLE_HEADERS = (
+    ("Retry-After", str(RevocationListUnavailable.RETRY_AFTER)),
+    ("Cache-Control", "no-store"),
+    ("Content-Type", "text/plain; charset=utf-8"),
+)
+UNAVAILABLE_BODY = "The session can't be checked right now. Try again in a moment.\n"
+"""What a 503 says when the revocation list is unreachable; it leaves the cookie alone."""
 
 
 def find_cookie(header: AnyStr, name: AnyStr) -> AnyStr | None:
@@ -76,33 +85,43 @@ def merge_vary(existing: str | None) -> str:
     return ", ".join(names)
 
 
-def session_headers(session: SessionState, *, failed: bool = False) -> list[tuple[str, str]]:
+def session_headers(
+    session: SessionState, *, failed: bool = False, vary: str | None = None
+) -> list[tuple[str, str]]:
     """Save the session if that is due, and give what the response must carry.
 
-    `Set-Cookie` with the new token or deleting the old one, `Vary: Cookie` if the session was
-    accessed, `Cache-Control: no-store` with a cookie; empty where nothing is due. Append the
-    first; merge `Vary` (`merge_vary`); let `Cache-Control` replace what is there. A session that
-    can't be saved (too large, revoked meanwhile, ...) is logged, with its heaviest keys, and the
-    browser keeps the cookie that it has.
+    `Set-Cookie` with the new token or deleting the old one, `Vary` if the session was accessed,
+    `Cache-Control: no-store` with a cookie; empty where nothing is due. Add the first to what is
+    there; let the others replace it. A session that can't be saved (too large, revoked meanwhile,
+    ...) is logged, with its heaviest keys, and the browser keeps the cookie that it has.
 
     Args:
         failed: the request ended in status 500 or above: what it changed is not saved, what it
             revoked is revoked and the deleting cookie goes out.
+        vary: the `Vary` header that the response has; Cookie is added to it.
 
     Raises:
         RevocationListUnavailable: answer 503 with `Retry-After`, without these headers.
         SessionError: in a coroutine with a list across the network; await asession_headers().
     """
-    if session.accessed and (failed or not session.loaded or session.needs_update()):
+    if _due(session, failed):
         session.run(_respond_steps(session, failed))
-    return _headers(session)
+    return _headers(session, vary)
 
 
-async def asession_headers(session: SessionState, *, failed: bool = False) -> list[tuple[str, str]]:
+async def asession_headers(
+    session: SessionState, *, failed: bool = False, vary: str | None = None
+) -> list[tuple[str, str]]:
     """`session_headers`, awaitable."""
-    if session.accessed and (failed or not session.loaded or session.needs_update()):
+    if _due(session, failed):
         await session.arun(_respond_steps(session, failed))
-    return _headers(session)
+    return _headers(session, vary)
+
+
+def _due(session: SessionState, failed: bool) -> bool:
+    if failed and session.unavailable:
+        raise RevocationListUnavailable("The request failed because the list did not answer.")
+    return session.accessed and (failed or not session.loaded or session.needs_update())
 
 
 def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
@@ -117,7 +136,7 @@ def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
         logger.info("Session not saved: %s", error)
 
 
-def _headers(session: SessionState) -> list[tuple[str, str]]:
+def _headers(session: SessionState, vary: str | None) -> list[tuple[str, str]]:
     if not session.accessed:
         return []
     headers = []
@@ -126,5 +145,5 @@ def _headers(session: SessionState) -> list[tuple[str, str]]:
         settings = session.session_storage_connector.settings
         headers.append(("Set-Cookie", set_cookie(settings, outgoing, session.cookie_max_age)))
         headers.append(("Cache-Control", "no-store"))
-    headers.append(("Vary", "Cookie"))
+    headers.append(("Vary", merge_vary(vary)))
     return headers

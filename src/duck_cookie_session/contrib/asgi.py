@@ -1,0 +1,194 @@
+"""Session middleware for ASGI: Starlette, FastAPI and every other ASGI 3 application.
+
+    app = CookieSessionMiddleware(app, settings=SessionSettings(secret_keys=..., session_dir=...))
+
+`scope["session"]` (Starlette's `request.session`) is a SessionStore. A request that never touches
+it decrypts nothing where the list's lookup is local. Across the network a plain dict access can't
+be awaited, so where the request brings the cookie its claims are opened and the list is awaited
+before the application runs; the data stay packed until they are touched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, asession_headers, find_cookie
+from ..engine import SessionStore
+from ..errors import RevocationListUnavailable, SessionError
+from ..revocation.sqlite import SQLiteRevocationList
+from ..session_state import logger
+from ..session_storage_connector import (
+    SessionStorageConnector,
+    StorageClass,
+    get_session_storage_connector,
+)
+from ..settings import SessionSettings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STARTS = {
+    *("http.response.start", "websocket.http.response.start"),
+    *("websocket.accept", "websocket.close"),
+}
+SERVER_ERROR = 500
+TRY_AGAIN_LATER = 1013  # of IANA's registry of WebSocket close codes
+
+
+class AsgiSession(SessionStore):
+    """A SessionStore as Starlette expects one."""
+
+    __slots__ = ()
+
+    def mark_accessed(self) -> None:
+        """Starlette 1.x calls this for `request.session`; it loads, so that json can encode it."""
+        self._touch()
+
+
+class AcceptedSession(AsgiSession):
+    """What the session of a websocket becomes once that is accepted: no cookie can go out."""
+
+    __slots__ = ()
+
+    def _refused(self, *_: Any, **__: Any) -> Any:
+        raise SessionError(
+            "The websocket was accepted, so no cookie can go out and its session can't change any "
+            "more. Change it before accept() or in an HTTP request; to log out from here, "
+            "await connector.adelete_session(session.session_key)."
+        )
+
+    __setitem__ = __delitem__ = popitem = update = set_expiry = cycle_key = create = _refused
+    clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
+    delete_other_sessions = adelete_other_sessions = assign_new_session_key = _refused
+
+
+class CookieSessionMiddleware:
+    """Puts the session into `scope["session"]` and its cookie onto the response.
+
+    Args:
+        app: the ASGI application inside.
+        settings: the application's. Revocations are kept in an SQLiteRevocationList in its
+            `session_dir`, or in the list of `connector`.
+        connector: without `settings`, those of the connector count. Without both, the process's
+            connector (`configure()`) is taken at the first request.
+        exempt: beginnings of paths, as of static files, for which a list across the network is
+            not asked ahead; there, `await session.aload()` comes before a touch.
+
+    An unreachable list becomes 503 with Retry-After and leaves the cookie alone; a websocket is
+    refused alike, or closed with 1013. Responses of status 500 and above save no changes.
+
+    Raises:
+        InvalidSettings: `settings` without a `session_dir` and without a connector.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        settings: SessionSettings | None = None,
+        connector: SessionStorageConnector | None = None,
+        *,
+        exempt: Collection[str] = (),
+    ) -> None:
+        if settings is not None:
+            storage: StorageClass = SQLiteRevocationList
+            if connector is not None:
+                storage = functools.partial(getattr, connector, "revocations")
+            connector = SessionStorageConnector(storage, settings=settings)
+        self.app = app
+        self.exempt = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self._connector = connector
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request or websocket; other scopes go through."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        connector = self._connector
+        if connector is None:
+            connector = self._connector = get_session_storage_connector()
+        session = AsgiSession(functools.partial(_find, scope, connector), connector=connector)
+        scope["session"] = session
+        answer = _Answer(scope, session, send)
+        try:
+            if not connector.revocations.local and not scope["path"].startswith(self.exempt):
+                await session.acheck()
+            await self.app(scope, receive, answer.pass_on)
+        except RevocationListUnavailable as error:
+            if answer.started:
+                raise
+            await answer.unavailable(error)
+        if type(session) is AcceptedSession and session.loaded and session.modified:
+            logger.error("A session changed after its websocket was accepted: the change is lost.")
+
+
+class _Answer:
+    """What goes out for one request: the application's messages, the cookie on the first."""
+
+    __slots__ = ("replaced", "scope", "send", "session", "started")
+
+    def __init__(self, scope: Scope, session: SessionStore, send: Send) -> None:
+        self.scope = scope
+        self.session = session
+        self.send = send
+        self.started = False
+        self.replaced = False  # by a 503: the rest of the application's messages is dropped
+
+    def pass_on(self, message: Message) -> Awaitable[None]:
+        """`send` for the application. No coroutine of its own: most messages just go through."""
+        if self.started:
+            return _nothing() if self.replaced else self.send(message)
+        kind = message["type"]
+        self.started = kind in STARTS
+        if (self.started and self.session.accessed) or kind == "websocket.accept":
+            return self._start(message)
+        return self.send(message)
+
+    async def _start(self, message: Message) -> None:
+        headers = list(message.get("headers", ()))
+        vary = b", ".join(value for name, value in headers if name.lower() == b"vary")
+        failed = message.get("status", 0) >= SERVER_ERROR
+        try:
+            added = await asession_headers(self.session, failed=failed, vary=vary.decode("latin-1"))
+        except RevocationListUnavailable as error:
+            await self.unavailable(error)
+            return
+        if message["type"] == "websocket.accept":
+            self.session.__class__ = AcceptedSession
+        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
+        replacing = {name for name, _ in raw if name != b"set-cookie"}
+        kept = [pair for pair in headers if pair[0].lower() not in replacing]
+        if message["type"] != "websocket.close":
+            message = {**message, "headers": kept + raw}
+        await self.send(message)
+
+    async def unavailable(self, error: RevocationListUnavailable) -> None:
+        """Answer 503 in the application's place; the cookie stays as it is."""
+        logger.error("The revocation list is unreachable, answered 503: %s", error)
+        self.started = self.replaced = True
+        prefix = "" if self.scope["type"] == "http" else "websocket."
+        if prefix and "websocket.http.response" not in self.scope.get("extensions", {}):
+            await self.send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": ""})
+            return
+        headers = [(name.lower().encode(), value.encode()) for name, value in UNAVAILABLE_HEADERS]
+        body = UNAVAILABLE_BODY.encode()
+        await self.send({"type": prefix + "http.response.start", "status": 503, "headers": headers})
+        await self.send({"type": prefix + "http.response.body", "body": body})
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _find(scope: Scope, connector: SessionStorageConnector) -> str | None:
+    wanted = connector.settings.cookie_name.encode()
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            found: bytes | None = find_cookie(value, wanted)
+            if found is not None:
+                return found.decode("latin-1")
+    return None
