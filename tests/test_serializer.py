@@ -9,10 +9,12 @@ import math
 import struct
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
-from typing import Any
+from types import FrameType
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -128,7 +130,7 @@ sessions = st.dictionaries(keys, values, max_size=5)
 
 class TestRoundTrip:
     @given(sessions)
-    @settings(max_examples=400)
+    @settings(max_examples=200)
     def test_everything_comes_back_equal_and_of_its_type(self, data: dict[Any, Any]) -> None:
         packed = pack(data)
         again = unpack(packed)
@@ -189,6 +191,10 @@ class TestRoundTrip:
         first["cart"].append(2)
         first["seen"].add(3)
         assert unpack(packed) == {"cart": [1], "seen": {2}}
+
+    def test_far_more_than_a_cookie_holds(self) -> None:
+        for data in ({"v": "x" * 300_000}, {"v": list(range(100_000))}, {"v": (1,)}):
+            assert unpack(pack(data)) == data
 
     def test_the_order_of_a_dict_is_kept(self) -> None:
         assert list(unpack(pack({"b": 1, "a": 2}))) == ["b", "a"]
@@ -489,7 +495,7 @@ class TestHostileBytes:
         check_unpack(raw)
 
     @given(sessions, st.data())
-    @settings(max_examples=300)
+    @settings(max_examples=150)
     def test_mutilated_sessions(self, data: dict[Any, Any], draw: st.DataObject) -> None:
         packed = bytearray(pack(data))
         position = draw.draw(st.integers(0, len(packed) - 1))
@@ -522,6 +528,7 @@ class TestHostileBytes:
             "81009201c70001",  # ... not first
             "810092c70001c70001",
             "810091d4010 0".replace(" ", ""),  # a mark with a payload
+            "81009292c700010591d40100",  # ... beside a good one
             "810091c800000 1".replace(" ", ""),  # a mark spelled long
             "810093c700020101",  # a set with an element twice
             "810092c7000290",  # a set of lists
@@ -585,6 +592,26 @@ class TestHostileBytes:
             with pytest.raises(SessionSerializationError):
                 unpack(raw)
 
+    @pytest.mark.parametrize(
+        ("start", "level", "then"),
+        [
+            ("8100", "dc2710" * 1023, "c0"),  # arrays that declare 10,000 elements each
+            ("8100", "dd000f0000" * 1023, "c0"),  # ... about a million each
+            ("8100dd00051614", "", "810000"),  # 333,332 small dicts
+            ("8100dd0003d07a", "", "91c70002"),  # 249,978 empty sets
+        ],
+    )
+    def test_memory_stays_in_proportion(self, start: str, level: str, then: str) -> None:
+        raw = bytes.fromhex(start + level)
+        raw += bytes.fromhex(then) * ((1_000_000 - len(raw)) // (len(then) // 2))
+        tracemalloc.start()
+        try:
+            check_unpack(raw)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 80 * len(raw) + 1024 * 80_000
+
     def test_a_timestamp_like_byte_pair_in_good_data_is_no_harm(self) -> None:
         data = {"raw": b"\xd6\xff\x0c\xff", "n": -1, "big": 0xD7FF, "t": (1, {2})}
         assert unpack(pack(data)) == data
@@ -624,6 +651,25 @@ class TestThreads:
                 list(pool.map(work, range(8)))
         finally:
             sys.setswitchinterval(interval)
+
+    def test_packing_from_within_packing(self) -> None:
+        # As a finalizer or a signal handler may: Python code that runs in the midst of pack().
+        outer = {"at": datetime(2026, 1, 1), "t": ((1,), "end")}
+        inner = {"other": ["x" * 100, (2,)]}
+        expected = pack(outer), pack(inner)
+        seen = during_calls(lambda: pack(inner), lambda: pack(outer))
+        assert seen.result == expected[0]
+        assert set(seen.between) == {expected[1]}
+
+    def test_a_session_that_changes_meanwhile(self) -> None:
+        data: dict[str, Any] = {"at": datetime(2026, 1, 1), "b": 2}
+        with pytest.raises(SessionSerializationError, match=r"^session was changed by another"):
+            during_calls(lambda: data.update({f"new {len(data)}": 1}), lambda: pack(data))
+
+    def test_a_session_that_changes_while_an_error_is_looked_for(self) -> None:
+        data: dict[str, Any] = {"a": [0], "b": 1j}
+        with pytest.raises(SessionSerializationError, match=r"^session was changed by another"):
+            during_calls(lambda: data.update({f"new {len(data)}": 1}), lambda: pack(data))
 
     def test_a_failure_leaves_nothing_behind(self) -> None:
         good = {"a": "ok" * 100, "t": (1,)}
@@ -671,3 +717,26 @@ def check_unpack(raw: bytes) -> None:
 
 def call_deep(frames: int, call: Any) -> Any:
     return call() if frames == 0 else call_deep(frames - 1, call)
+
+
+class Seen(NamedTuple):
+    result: Any
+    between: list[Any]
+
+
+def during_calls(intrude: Any, call: Any) -> Seen:
+    """Runs `call`, and `intrude` whenever a Python function is entered within it."""
+    between: list[Any] = []
+
+    def enter(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            sys.setprofile(None)
+            between.append(intrude())
+            sys.setprofile(enter)
+
+    sys.setprofile(enter)
+    try:
+        result = call()
+    finally:
+        sys.setprofile(None)
+    return Seen(result, between)

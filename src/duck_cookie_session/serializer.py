@@ -69,17 +69,19 @@ _ALLOWED: Final = (
     "timedelta, Decimal, UUID"
 )
 _TOO_DEEP: Final = "is nested deeper than msgpack can hold: flatten the data"
+_CHANGED: Final = "session was changed by another thread while it was packed: save it again"
 _ELEMENT: Final = object()  # the step from a set to one of its elements, which has no name
 
 # --- packing ------------------------------------------------------------------------------------
 
 
 def pack(data: dict[Any, Any]) -> bytes:
-    """The session as bytes.
+    """The session as bytes. No other thread may change it meanwhile.
 
     Raises:
         SessionSerializationError: a value or key of another type (subclasses included), a cycle,
-            or nesting too deep; the message names the path and the type, never a value.
+            or nesting too deep; the message names the path and the type, never a value. Or a dict
+            or set of it was changed meanwhile.
     """
     if type(data) is not dict:
         raise SessionSerializationError(f"session is of type {type_name(type(data))}: give a dict")
@@ -96,11 +98,14 @@ def pack(data: dict[Any, Any]) -> bytes:
         not packed.translate(None, _NO_BIN_OR_EXT) or _holds_simple_types(data)
     ):
         return packed
-    reason, steps = _find_offence(data)
+    if failure is RuntimeError:
+        raise SessionSerializationError(_CHANGED)
+    try:
+        reason, steps = _find_offence(data)
+    except RuntimeError:
+        raise SessionSerializationError(_CHANGED) from None
     if packed is not None and reason is None:
         return packed
-    if failure is RuntimeError:
-        steps, reason = [], "was changed by another thread while it was packed: save it again"
     raise SessionSerializationError(f"{_path(steps)} {reason or _TOO_DEEP}")
 
 
@@ -121,21 +126,16 @@ _NO_BIN_OR_EXT: Final = bytes(
 
 
 def _packed(value: object) -> bytes:
-    try:
-        return _packed_by_idle(value)
-    except UnicodeEncodeError:  # a lone surrogate; asking for "surrogatepass" costs every str
-        packed: bytes = _new_packer(unicode_errors="surrogatepass").pack(value)
-        return packed
-
-
-def _packed_by_idle(value: object) -> bytes:
     # A packer can't be shared by threads, nor be entered again by a finalizer or signal handler
     # that packs: it is taken from the list while in use. One that failed or grew is dropped.
     try:
         packer = _idle_packers.pop()
     except IndexError:
         packer = _new_packer()
-    packed: bytes = packer.pack(value)
+    try:
+        packed: bytes = packer.pack(value)
+    except UnicodeEncodeError:  # a lone surrogate; asking for "surrogatepass" costs every str
+        return bytes(_new_packer(unicode_errors="surrogatepass").pack(value))
     if len(packed) <= 65_536:
         _idle_packers.append(packer)
     return packed
@@ -201,7 +201,7 @@ def unpack(packed: bytes) -> dict[Any, Any]:
     try:
         data = _unpack_marked(packed) if marked else _unpackb(packed, ext_hook=_decode)
     except UnknownZone:
-        trouble = "a time zone that this machine does not know; is tzdata installed?"
+        trouble = ""
     except _UNREADABLE as error:
         trouble = type(error).__name__
     else:
@@ -212,7 +212,15 @@ def unpack(packed: bytes) -> dict[Any, Any]:
             trouble = "unknown extension"
         else:
             return data
-    raise _unreadable(trouble)
+    if not trouble:
+        raise SessionSerializationError(
+            "The packed session has a time zone that this machine does not know: install the "
+            "package tzdata here, of a version as new as on the other nodes."
+        )
+    raise SessionSerializationError(
+        f"The packed session can't be read ({trouble}): it is not what pack() made, or a newer "
+        "version made it. Drop it and start a new session."
+    )
 
 
 _unpackb: Callable[..., Any] = partial(
@@ -224,13 +232,6 @@ _UNREADABLE: Final = (
 )
 _MAYBE_TIMESTAMP: Final = re.compile(rb"[\xd6\xd7\x04\x08\x0c]\xff").search
 _MARKED: Final[dict[int, Callable[[list[Any]], Any]]] = {1: tuple, 2: set, 3: frozenset}
-
-
-def _unreadable(trouble: str) -> SessionSerializationError:
-    return SessionSerializationError(
-        f"The packed session can't be read ({trouble}): it is not what pack() made, or a newer "
-        "version made it. Drop it and start a new session."
-    )
 
 
 def _unpack_marked(packed: bytes) -> Any:
