@@ -100,7 +100,8 @@ class LazyDict(dict[Any, Any]):
         """A plain dict of the same contents."""
         self._touch()
         self._exposed = True
-        return super().copy()
+        # Not super().copy(): for a class with an __iter__ of its own it goes key by key.
+        return dict(super().items())
 
     __copy__ = copy
 

@@ -241,7 +241,7 @@ class SessionState(LazyDict):
     # What changed.
 
     def _pack(self) -> bytes:
-        return pack(dict.copy(self))
+        return pack(dict(dict.items(self)))
 
     @property
     def modified(self) -> bool:
@@ -320,7 +320,7 @@ class SessionState(LazyDict):
     def _seal_steps(self) -> Steps[None]:
         optional = self._base is not None and not self._is_due(re_issue=False)
         try:
-            packed, subject = self._pack(), self._lifecycle.subject_of(dict.copy(self))
+            packed, subject = self._pack(), self._lifecycle.subject_of(dict(dict.items(self)))
             write = Write(packed, subject, self._expiry, self._browser_length, self._cycle)
             saved = yield from self._lifecycle.save_steps(self._base, write)
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
