@@ -64,16 +64,15 @@ _PAGE = """<!doctype html>
 <section aria-labelledby="copy-title">
 <h2 id="copy-title">A stolen copy</h2>
 <p>Copy the cookie, log out, and present the copy to node {other}: it shares nothing with this
-node but the secret and the {list}, and refuses it.</p>
+node but the secret and the revocation list, and refuses it.</p>
 <div class="buttons">
 <form method="post" action="/copy"><button>1. Copy my cookie</button></form>
-<form method="get" action="/presented"><button{copy_off}>2. Present the copy to node {other}\
-</button></form>
+<form method="get" action="/presented"><button{copy_off}>2. Present it to node {other}</button></form>
 </div>
 {answer}
 </section>
 </main>
-<footer><p>A demo on this machine: no passwords, plain HTTP.</p></footer>
+<footer><p>A demo on this machine: no passwords, plain HTTP. Revocations: {list}.</p></footer>
 </body>
 </html>
 """

@@ -1,0 +1,1 @@
+"""The demo and the cookies of this library in a real browser."""
