@@ -79,7 +79,9 @@ def set_cookie(settings: SessionSettings, token: str, max_age: int | None) -> st
 
 def merge_vary(existing: str | None) -> str:
     """A `Vary` header with Cookie added, unless it or * stands there already."""
-    names = [name.strip() for name in (existing or "").split(",") if name.strip()]
+    if not existing:
+        return "Cookie"
+    names = [name.strip() for name in existing.split(",") if name.strip()]
     if not any(name == "*" or name.lower() == "cookie" for name in names):
         names.append("Cookie")
     return ", ".join(names)
@@ -128,7 +130,9 @@ def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
     try:
         if failed:
             yield from session.drop_steps()
-        elif session.needs_update():
+            return
+        yield from session.pending_steps()  # what a visitor revokes is no reason for a cookie
+        if session.needs_update():
             yield from session.save_steps()
     except (SessionTooLarge, SessionSerializationError, InvalidArgument) as error:
         logger.error("Session not saved, the browser keeps its cookie: %s", error)

@@ -19,7 +19,7 @@ from .errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .lifecycle import Opened
+from .lifecycle import Opened, Refusal
 from .session_state import SessionState, logger
 from .session_storage_connector import SessionStorageConnector
 from .steps import Steps
@@ -63,8 +63,8 @@ class SessionStore(SessionState):
 
     def __repr__(self) -> str:
         """What the store is, without any key or value of the session."""
-        state = "loaded" if self._filled else "not loaded"
-        return f"<{type(self).__name__} {state}{', written' if self._written else ''}>"
+        state = "not loaded" if not self._filled else "written" if self._written else "loaded"
+        return f"<{type(self).__name__} {state}>"
 
     def load(self) -> dict[Any, Any]:
         """Load the session if that was not done yet; a plain dict of what it holds.
@@ -121,17 +121,25 @@ class SessionStore(SessionState):
         """A new session id: 128 random bits as 22 URL-safe characters."""
         return SessionStorageConnector.generate_session_id()
 
-    @_checked
     def exists(self, session_key: str | None = None) -> bool:
         """Whether a token is live; the list is asked.
 
         Args:
             session_key: a token; None for this store's own.
+
+        Raises:
+            RevocationListUnavailable: under `on_unreachable="refuse"`.
+            SessionError: in a coroutine with a list across the network; await aexists().
         """
+        return isinstance(self.run(self._exists_steps(session_key)), Opened)
+
+    async def aexists(self, session_key: str | None = None) -> bool:
+        """`exists`, awaitable."""
+        return isinstance(await self.arun(self._exists_steps(session_key)), Opened)
+
+    def _exists_steps(self, session_key: str | None) -> Steps[Opened | Refusal | None]:
         token = session_key or self._key
-        if not token:
-            return False
-        return isinstance(self.session_storage_connector.load(token, fresh=True), Opened)
+        return (yield from self._lifecycle.load_steps(token, fresh=True)) if token else None
 
     # Expiry.
 
@@ -154,7 +162,9 @@ class SessionStore(SessionState):
         """
         self._touch()
         seconds = self._lifecycle.settings.cookie_age if expiry is None else expiry
-        self._expiry, self._browser_length = Expiry.of(seconds), browser_length
+        new = Expiry.of(seconds)
+        with self._lock:  # a save in another thread takes both along, or neither
+            self._expiry, self._browser_length = new, browser_length
 
     def get_expiry_date(self) -> datetime:
         """When the session expires, aware, UTC; 1970 once its cookie was deleted."""
@@ -193,8 +203,13 @@ class SessionStore(SessionState):
     def assign_new_session_key(self) -> str:
         """Save what the store holds as a new session; its token. The old one is not revoked."""
         self._touch()
-        self._base = None
-        self.save()
+        with self._lock:
+            base, self._base = self._base, None
+            try:
+                self.save()
+            except SessionError:
+                self._base = base
+                raise
         return self._key or ""
 
     def create(self) -> None:
@@ -260,7 +275,8 @@ class SessionStore(SessionState):
     def cycle_key(self) -> None:
         """Give the session a new id at its save, and revoke the old one there."""
         self._touch()
-        self._cycle = self._base is not None
+        with self._lock:
+            self._cycle = self._base is not None
 
     def supersede(self) -> None:
         """Refuse, at once, every token of this session issued so far; save gives a new one.
@@ -272,17 +288,24 @@ class SessionStore(SessionState):
             RevocationListUnavailable: nothing was changed.
             SessionError: in a coroutine with a list across the network; await asupersede().
         """
-        self._touch()
-        if self._base is None:
-            return
-        self._adopt(self.run(self._lifecycle.supersede_steps(self._base)))
+        base = self._superseded()
+        if base is not None:
+            self._adopt(self.run(self._lifecycle.supersede_steps(base)))
 
     async def asupersede(self) -> None:
         """`supersede`, awaitable."""
         await self.acheck()
+        base = self._superseded()
+        if base is not None:
+            self._adopt(await self.arun(self._lifecycle.supersede_steps(base)))
+
+    def _superseded(self) -> Opened | None:
+        """What supersede() is about; None for a visitor, who has no token to be refused."""
         self._touch()
-        if self._base is not None:
-            self._adopt(await self.arun(self._lifecycle.supersede_steps(self._base)))
+        if self._base is None and isinstance(self._checked, Refusal) and self._checked.revoked:
+            # The other request won before this one even loaded: it must not spend either.
+            raise self._lifecycle.revoked(self._checked.reason)
+        return self._base
 
     def delete_other_sessions(self) -> None:
         """Revoke every other session of this subject; what a password change calls.

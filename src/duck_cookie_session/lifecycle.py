@@ -71,6 +71,11 @@ class Refusal(NamedTuple):
     reason: str
     quiet_until: int = 0
 
+    @property
+    def revoked(self) -> bool:
+        """Whether the session was live but for the revocation list."""
+        return self.reason in ("ended", "superseded", "subject revoked", "all revoked")
+
 
 class Write(NamedTuple):
     """What a save is to write.
@@ -248,7 +253,7 @@ class Lifecycle:
             old = base.scopes[1]
             ended = yield ask("compare_and_raise", old, epochs[old], last=True)
             if ended is None:
-                raise self._revoked("ended")
+                raise self.revoked("ended")
             self.stats.count("revoked")
         self.stats.count("issued")
         if base is not None and base.data == write.packed and not moves:
@@ -261,7 +266,7 @@ class Lifecycle:
         self._refuse_revoked(self.judged(base, epochs))
         raised = yield ask("compare_and_raise", base.scopes[1], epochs[1])
         if raised is None:
-            raise self._revoked("superseded")
+            raise self.revoked("superseded")
         self.stats.count("revoked")
         return base._replace(claims=base.claims._replace(session_epoch=raised))
 
@@ -288,7 +293,7 @@ class Lifecycle:
             reason = self.judged(base, epochs)
             if reason is not None:
                 yield from self.raise_steps(scope)
-                raise self._revoked(reason)
+                raise self.revoked(reason)
             raised = yield ask("compare_and_raise", scope, epochs[2])
             if raised is not None:
                 self.stats.count("revoked")
@@ -388,9 +393,10 @@ class Lifecycle:
 
     def _refuse_revoked(self, reason: str | None) -> None:
         if reason is not None:
-            raise self._revoked(reason)
+            raise self.revoked(reason)
 
-    def _revoked(self, reason: str) -> SessionRevoked:
+    def revoked(self, reason: str) -> SessionRevoked:
+        """The error that a revoked session is answered with, counted."""
         self.stats.count_refused(reason)
         return SessionRevoked(
             f"The session was revoked ({reason}) while this request was under way; nothing was "

@@ -14,6 +14,7 @@ from .errors import (
     InvalidArgument,
     RevocationListUnavailable,
     SessionError,
+    SessionRevoked,
     SessionSerializationError,
     SessionTooLarge,
 )
@@ -197,6 +198,7 @@ class SessionState(LazyDict):
             self._written = self._exposed = self._cycle = False
             self._expiry: Expiry | None = None
             self._browser_length: bool | None = None  # whether it is to go with the browser
+            self._checked = loaded
             self._quiet_until = loaded.quiet_until if isinstance(loaded, Refusal) else 0
             if isinstance(loaded, Opened):
                 data = self.session_storage_connector.unpacked(loaded)
@@ -213,7 +215,7 @@ class SessionState(LazyDict):
                 dict.pop(self, key, None)
             else:
                 dict.__setitem__(self, key, value)
-        if overlay:
+        if overlay is not None:
             self._written = self._exposed = True
 
     async def acheck(self) -> None:
@@ -309,7 +311,7 @@ class SessionState(LazyDict):
     def save_steps(self) -> Steps[None]:
         """What `save` and `async_save` carry out."""
         self._touch()
-        yield from self._pending_steps()
+        yield from self.pending_steps()
         if self._quiet():
             logger.info("A request with the cookie of an ended session was not saved.")
         elif self._delete_cookie and not dict.__len__(self):
@@ -337,7 +339,7 @@ class SessionState(LazyDict):
     def drop_steps(self) -> Steps[None]:
         """What a request that failed still has to do: its revocations, but none of its changes."""
         if self._filled:
-            yield from self._pending_steps()
+            yield from self.pending_steps()
             if self._delete_cookie:
                 self._delete()
             yield from self._reissue_steps()
@@ -348,14 +350,26 @@ class SessionState(LazyDict):
             write = Write(self._base.data, self._base.claims.subject)
             self._hand_out((yield from self._lifecycle.save_steps(self._base, write)))
 
-    def _pending_steps(self) -> Steps[None]:
+    def pending_steps(self) -> Steps[None]:
+        """Revocations that a plain call could not carry out; what fails stays for another try.
+
+        Raises:
+            SessionRevoked: the session itself was revoked by then; all of them are carried out.
+        """
+        revoked: SessionRevoked | None = None
         while self._pending:
-            yield from self._pending[0]()
+            try:
+                yield from self._pending[0]()
+            except SessionRevoked as error:
+                revoked = error
             self._pending = self._pending[1:]
+        if revoked is not None:
+            raise revoked
 
     def _hand_out(self, saved: Opened) -> None:
         self._base, self._given, self._outgoing = saved, saved.token, saved.token
         self._packed = saved.data
+        self._exposed = True  # another thread may have written since the data were packed
         self._quiet_until = 0
         self._owed = False
 

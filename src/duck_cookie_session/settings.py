@@ -16,7 +16,7 @@ COOKIE_LIMIT = 4096
 _TEN_YEARS = 10 * 365 * 86_400
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265 section 4.1.1: cookie-name
-_PATH = re.compile(r"/[^\x00-\x1f\x7f;]*")
+_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # RFC 6265 section 4.1.1: path-value
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 

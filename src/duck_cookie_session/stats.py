@@ -6,6 +6,7 @@ import itertools
 import threading
 
 from .errors import TokenRefused
+from .revocation.forking import watch_forks
 
 COUNTED = (
     "issued",  # tokens handed out
@@ -43,6 +44,7 @@ class Stats:
         self._refused = {reason: _Tally() for reason in TokenRefused.REASONS}
         self.count_read = self._counts["read"].add
         self.count_cached = self._counts["read_from_cache"].add
+        watch_forks(self)
 
     def count(self, name: str) -> None:
         """Count one of `COUNTED`."""
@@ -60,3 +62,11 @@ class Stats:
             }
             counts["refused"] = {name: tally.value() for name, tally in self._refused.items()}
             return counts
+
+    def before_fork(self) -> None:
+        """Hold off other threads, so that the child gets no lock that nobody releases."""
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in parent and child."""
+        self._lock.release()

@@ -10,6 +10,8 @@ import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
+from .revocation.forking import watch_forks
+
 Value = TypeVar("Value")
 
 
@@ -20,12 +22,13 @@ class TokenCache(Generic[Value]):
         size: most entries; 0 keeps none.
     """
 
-    __slots__ = ("_entries", "_lock", "_size", "get")
+    __slots__ = ("__weakref__", "_entries", "_lock", "_size", "get")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._entries: OrderedDict[str, Value] = OrderedDict()
         self._lock = threading.Lock()
+        watch_forks(self)
         # One lookup in a dict needs no lock; bound here, it costs no second call.
         self.get = self._entries.get
 
@@ -47,6 +50,14 @@ class TokenCache(Generic[Value]):
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+
+    def before_fork(self) -> None:
+        """Hold off other threads, so that the child gets no lock that nobody releases."""
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in parent and child."""
+        self._lock.release()
 
     def __len__(self) -> int:
         return len(self._entries)

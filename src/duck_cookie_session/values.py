@@ -16,6 +16,8 @@ MAX_LIFETIME = 2**40 - 1
 MAX_TIME = 2**48 - 1
 """Latest time that the claims can hold, milliseconds since 1970."""
 
+_TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
+
 
 class Expiry(NamedTuple):
     """A lifetime in milliseconds that each save renews, or (lifetime 0) a fixed end."""
@@ -42,7 +44,9 @@ class Expiry(NamedTuple):
             )
         if not abs(value) < math.inf:
             raise InvalidArgument("An expiry is not a finite number of seconds.")
-        return cls(min(max(math.floor(value * 1000), 0), MAX_LIFETIME))
+        if value >= MAX_LIFETIME / 1000:  # before it is multiplied: a float may overflow there
+            return cls(MAX_LIFETIME)
+        return cls(max(math.floor(value * 1000), 0))
 
 
 def subject_text(value: object) -> str | None:
@@ -57,7 +61,8 @@ def subject_text(value: object) -> str | None:
         raise InvalidArgument(
             f"A subject is a {type(value).__name__}; it must be a str, an int or a UUID."
         )
-    if isinstance(value, int) and value.bit_length() > 8 * COOKIE_LIMIT:
+    if isinstance(value, int) and abs(value) >= _TOO_LONG:
+        # Also spares str() a number longer than Python turns into text (4,300 digits).
         raise InvalidArgument("A subject is a number that no cookie can hold.")
     text = str(value)
     if len(text) > COOKIE_LIMIT:

@@ -1,14 +1,15 @@
-"""What a list has to do when its process forks."""
+"""What has to be done when a process forks, by whatever holds locks or connections."""
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
 
 class Forkable(Protocol):
-    """A list that takes part: no lock may be copied while held, no connection used by two."""
+    """What takes part: no lock may be copied while held, no connection used by two."""
 
     def before_fork(self) -> None:
         """In the parent: finish what is under way and hold everybody off."""
@@ -17,24 +18,27 @@ class Forkable(Protocol):
         """In parent and child: go on."""
 
 
-_lists: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _held: list[Forkable] = []
+_forking = threading.Lock()  # of two threads that fork at once, one waits
 
 
-def watch_forks(revocation_list: Forkable) -> None:
-    """Have a list told of forks for as long as it lives."""
-    _lists.add(revocation_list)
+def watch_forks(forkable: Forkable) -> None:
+    """Have an object told of forks for as long as it lives."""
+    _watched.add(forkable)
 
 
 def _before() -> None:
-    _held.extend(_lists)
-    for revocation_list in _held:
-        revocation_list.before_fork()
+    _forking.acquire()
+    _held.extend(_watched)
+    for forkable in _held:
+        forkable.before_fork()
 
 
 def _after() -> None:
     while _held:
         _held.pop().after_fork()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
