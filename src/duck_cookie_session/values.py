@@ -44,9 +44,8 @@ class Expiry(NamedTuple):
             )
         if not abs(value) < math.inf:
             raise InvalidArgument("An expiry is not a finite number of seconds.")
-        if value >= MAX_LIFETIME / 1000:  # before it is multiplied: a float may overflow there
-            return cls(MAX_LIFETIME)
-        return cls(max(math.floor(value * 1000), 0))
+        seconds = min(max(value, 0), MAX_LIFETIME / 1000)  # first: 1e308 * 1000 would overflow
+        return cls(math.floor(seconds * 1000))
 
 
 def subject_text(value: object) -> str | None:
