@@ -1,0 +1,93 @@
+"""Fixtures of all tests, and the profiles of hypothesis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support import Clock, Node, SwitchableList, make_settings
+
+from duck_cookie_session import RevocationList, SessionSettings, SQLiteRevocationList
+from duck_cookie_session.session_storage_connector import globals as process
+
+# A deadline would make the suite fail on a busy machine, and says nothing of the code.
+settings.register_profile(
+    "quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", settings.get_profile("quick"), max_examples=3_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def revocations(clock: Clock) -> SwitchableList:
+    return SwitchableList(clock)
+
+
+@pytest.fixture
+def make_node(clock: Clock) -> Iterator[Callable[..., Node]]:
+    """Makes nodes, closed at the end: `make_node(list, clock=..., **settings)`."""
+    made: list[Node] = []
+
+    def make(
+        revocations: RevocationList,
+        *,
+        clock: Callable[[], float] = clock,
+        settings: SessionSettings | None = None,
+        **changed: object,
+    ) -> Node:
+        made.append(Node(revocations, clock, settings or make_settings(**changed)))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.connector.close()
+
+
+@pytest.fixture
+def node(make_node: Callable[..., Node], revocations: SwitchableList) -> Node:
+    return make_node(revocations)
+
+
+@pytest.fixture
+def other(make_node: Callable[..., Node], revocations: SwitchableList, node: Node) -> Node:
+    """A second node over the same list."""
+    return make_node(revocations)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def two_nodes(
+    request: pytest.FixtureRequest,
+    make_node: Callable[..., Node],
+    clock: Clock,
+    tmp_path: Path,
+) -> tuple[Node, Node]:
+    """Two nodes: over one memory list, or each with its own opening of one SQLite file."""
+    if request.param == "memory":
+        shared = SwitchableList(clock)
+        return make_node(shared), make_node(shared)
+    return (
+        make_node(SQLiteRevocationList(tmp_path, clock=clock)),
+        make_node(SQLiteRevocationList(tmp_path, clock=clock)),
+    )
+
+
+@pytest.fixture
+def clean_process() -> Iterator[None]:
+    """The process without a connector, before and after."""
+
+    def forget() -> None:
+        if process.session_storage_connector is not None:
+            process.session_storage_connector.close()
+        process.session_storage_connector = process.configured = None
+
+    forget()
+    yield
+    forget()
