@@ -1,0 +1,7 @@
+"""`python -m duck_cookie_session`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,181 @@
+"""check: each setting and the list, good or what to change."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+
+from ..errors import InvalidSettings, RevocationListUnavailable
+from ..revocation.base import Survey
+from ..revocation.sqlite import SQLiteRevocationList
+from ..session_storage_connector import SessionStorageConnector
+from ..settings import SessionSettings, secret_bytes
+from .findings import Finding, bad, good, note
+from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown
+from .sources import Source, find
+
+PLACEHOLDERS = (b"change", b"secret", b"password", b"insecure", b"example", b"xxxx", b"1234")
+SAMPLE_DAY = 86_400
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print what is good and what to change."""
+    source = find(arguments.settings)
+    findings = [
+        good("settings", f"valid, from {source.name}"),
+        *check_secrets(source),
+        *check_cookie(source.settings),
+        *check_rules(source.settings),
+        *check_list(source),
+    ]
+    is_bad = any(finding.level == "bad" for finding in findings)
+    if arguments.json:
+        say_json({"good": not is_bad, "findings": [finding._asdict() for finding in findings]})
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            say(f"{finding.level:<4}  {finding.what:<{width}}  {shown(finding.text)}")
+    return FOUND if is_bad else GOOD
+
+
+def check_secrets(source: Source) -> Iterator[Finding]:
+    """How many secrets there are, and whether they look made by chance."""
+    secrets = source.settings.secret_keys
+    weak = False
+    for number, secret in enumerate(secrets, 1):
+        trouble = weakness(secret_bytes(secret))
+        if trouble is None and source.duck and secret == _made_by_duck():
+            trouble = "was made by Duck on this machine, so that other nodes have another"
+        if trouble is not None:
+            weak = True
+            advice = "make one with `duck-cookie-session keygen` and rotate to it"
+            yield bad("secrets", f"secret {number} {trouble}: {advice}")
+    if not weak:
+        count = "1 secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
+        yield good("secrets", f"{count}, of at least {min(map(_bytes, secrets))} bytes")
+    if len(secrets) > 3:
+        yield note("secrets", "more than 3: retire those that are no longer needed (`rotate`)")
+
+
+def _bytes(secret: str | bytes) -> int:
+    return len(secret_bytes(secret))
+
+
+def weakness(secret: bytes) -> str | None:
+    """What makes a secret look guessable, else None. Long enough is taken for granted."""
+    if len(set(secret)) < 12:
+        return f"has only {len(set(secret))} different bytes"
+    if any(word in secret.lower() for word in PLACEHOLDERS):
+        return "looks like a placeholder"
+    if len(zlib.compress(secret, 9)) < 0.8 * len(secret):
+        return "repeats itself"
+    return None
+
+
+def _made_by_duck() -> object:
+    return getattr(sys.modules.get("duck.secrets"), "DUCK_SECRET", None)
+
+
+def check_cookie(settings: SessionSettings) -> Iterator[Finding]:
+    """The cookie's name and flags."""
+    name = settings.cookie_name
+    if settings.cookie_secure:
+        yield good("Secure", "set")
+    else:
+        yield bad("Secure", "missing: the cookie travels over plain HTTP; cookie_secure=True")
+    if settings.cookie_httponly:
+        yield good("HttpOnly", "set")
+    else:
+        yield bad("HttpOnly", "missing: scripts can read the cookie; cookie_httponly=True")
+    if settings.cookie_samesite in ("Lax", "Strict"):
+        yield good("SameSite", settings.cookie_samesite)
+    elif settings.cookie_samesite == "None":
+        yield note("SameSite", "None: other sites' requests carry the cookie; Lax unless needed")
+    else:
+        yield bad("SameSite", "missing: browsers differ in what they do then; 'Lax'")
+    if settings.cookie_domain is not None:
+        yield note(
+            "Domain", f"{settings.cookie_domain}: every subdomain receives it; None is safer"
+        )
+    elif name.lower().startswith("__host-"):
+        yield good("name", f"{name}: no subdomain can set it")
+    else:
+        yield note("name", f"{name}: as __Host-{name} no subdomain could set it (ASVS V3.3.3)")
+
+
+def check_rules(settings: SessionSettings) -> Iterator[Finding]:
+    """Lifetimes, and the settings that weaken."""
+    age, absolute = settings.cookie_age, settings.absolute_age
+    text = f"{duration(age)} idle, {duration(absolute)} in all"
+    if age > absolute:
+        yield note("lifetime", f"{text}: cookie_age above absolute_age has no effect")
+    else:
+        yield good("lifetime", text)
+    weaker = {
+        "on_unreachable": (settings.on_unreachable, "refuse", "revoked sessions are served then"),
+        "on_lost": (settings.on_lost, "refuse", "a lost list brings revoked sessions back"),
+        "max_staleness": (settings.max_staleness, 0, "other nodes' revocations are seen late"),
+        "compress": (settings.compress, False, "the cookie's length tells something of its data"),
+    }
+    for name, (value, safe, effect) in weaker.items():
+        if value != safe:
+            yield note(name, f"{value}: {effect}; {safe} is safer")
+
+
+def check_list(source: Source) -> Iterator[Finding]:
+    """The revocation list: reachable, durable, not evicting, how full."""
+    try:
+        connector = source.connector()
+    except UsageError as error:
+        yield bad("list", str(error))
+        return
+    except (InvalidSettings, RevocationListUnavailable) as error:
+        yield bad("list", str(error))
+        return
+    try:
+        yield from _check_reachable(connector)
+    except RevocationListUnavailable as error:
+        yield bad("list", str(error))
+    finally:
+        connector.close()
+
+
+def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
+    revocations, settings = connector.revocations, connector.settings
+    started = time.perf_counter()
+    revocations.lookup((connector.lifecycle.scopes.everything,))
+    took = (time.perf_counter() - started) * 1000
+    yield good("list", f"{type(revocations).__name__}, answered in {took:.1f} ms")
+    if isinstance(revocations, SQLiteRevocationList) and settings.session_dir is not None:
+        from .sqlite_checks import check_sqlite
+
+        yield from check_sqlite(settings.session_dir)
+    elif settings.revocation_url is not None:
+        from .redis_checks import check_redis
+
+        yield from check_redis(settings.revocation_url, settings.clock_skew)
+    elif not revocations.persistent:
+        yield bad("durable", "no: it ends with its process; use SQLiteRevocationList")
+    else:
+        yield note("durable", "a list of another kind: not known from here")
+    survey = revocations.survey(connector.lifecycle.scopes.prefix)
+    yield growth(survey, settings.absolute_age + settings.clock_skew, time.time())
+
+
+def growth(survey: Survey, retention: float, now: float) -> Finding:
+    """How full the list is and how fast it grows."""
+    size = "" if survey.bytes is None else f", {survey.bytes:,} bytes"
+    noun = "entry" if survey.entries == 1 else "entries"
+    text = f"{survey.entries:,} {noun}{size}"
+    if survey.oldest is None:
+        return good("growth", text)
+    # Entries leave after their retention, so those present were made within the oldest's age.
+    age = max(now - survey.oldest, 1)
+    if age < SAMPLE_DAY:
+        return good("growth", f"{text}, all since {moment(survey.oldest)}: too new for a rate")
+    daily = survey.entries / age * SAMPLE_DAY
+    held = daily * retention / SAMPLE_DAY
+    return good("growth", f"{text}, about {daily:,.0f} a day: levels off at about {held:,.0f}")

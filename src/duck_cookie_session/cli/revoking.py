@@ -1,0 +1,112 @@
+"""revoke, clear-all and revocations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+from ..session_storage_connector import SessionStorageConnector
+from ..token import id_from_text, id_to_text
+from .output import FOUND, GOOD, UsageError, complain, moment, say, say_json, table
+from .sources import find
+from .tokens import read_token
+
+PROGRESS_EVERY = 0.5
+"""Seconds between two lines of progress."""
+
+
+def revoke(arguments: argparse.Namespace) -> int:
+    """Revoke a token's session, a session by its id, or every session of a subject."""
+    source = find(arguments.settings)
+    session_id, token = arguments.session_id, None
+    if session_id is not None and id_from_text(session_id) is None:
+        raise UsageError(
+            f"--session-id {session_id!r} is no session id: it is 22 characters, as `inspect` "
+            "shows it. A log shows only its start."
+        )
+    if session_id is None and arguments.subject is None:
+        token = read_token().removeprefix(source.settings.cookie_name + "=")
+    connector = source.connector()
+    try:
+        done = _revoke(connector, token or session_id, arguments.subject)
+    finally:
+        connector.close()
+    if done is None:
+        complain("nothing was revoked: no secret in use made this token for this cookie")
+        return FOUND
+    what, whom = done
+    if arguments.json:
+        say_json({"revoked": what, what: whom})
+    else:
+        table([("revoked " + what.replace("_", " "), whom)])
+    return GOOD
+
+
+def _revoke(
+    connector: SessionStorageConnector, token_or_id: str | None, subject: str | None
+) -> tuple[str, str] | None:
+    if subject is not None:
+        connector.delete_subject(subject)
+        return "subject", subject
+    found = connector.session_id_of(token_or_id)
+    if found is None:
+        return None
+    connector.delete_session(id_to_text(found))
+    return "session_id", id_to_text(found)
+
+
+def clear_all(arguments: argparse.Namespace) -> int:
+    """Refuse every token issued so far."""
+    connector = find(arguments.settings).connector()
+    try:
+        if not arguments.yes and not _confirmed():
+            say("Nothing was changed.")
+            return FOUND
+        connector.clear_all_sessions()
+    finally:
+        connector.close()
+    say("Every session issued until now is refused.")
+    return GOOD
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("clear-all logs everybody out: answer on a terminal, or give --yes.")
+    return input("This logs everybody out, on every node. Type yes to go on: ").strip() == "yes"
+
+
+def revocations(arguments: argparse.Namespace) -> int:
+    """Count what the list holds, and purge it on request."""
+    connector = find(arguments.settings).connector()
+    try:
+        removed = connector.revocations.purge(_progress()) if arguments.purge else None
+        survey = connector.revocations.survey(connector.lifecycle.scopes.prefix)
+    finally:
+        connector.close()
+    facts = {
+        "count": survey.entries,
+        "bytes": survey.bytes,
+        "oldest": moment(survey.oldest),
+        "next_expiry": moment(survey.next_expiry),
+        "purged": removed,
+    }
+    if arguments.json:
+        say_json(facts)
+    else:
+        table((name.replace("_", " "), value) for name, value in facts.items())
+    return GOOD
+
+
+def _progress(clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
+    """Prints to standard error how many entries were looked at, now and then."""
+    last = clock()
+
+    def progress(looked_at: int) -> None:
+        nonlocal last
+        if clock() - last >= PROGRESS_EVERY:
+            last = clock()
+            complain(f"{looked_at:,} entries looked at")
+
+    return progress

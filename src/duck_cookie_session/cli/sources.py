@@ -1,0 +1,162 @@
+"""Where a command's settings come from: a file, Duck's settings, or the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidSettings
+from ..revocation.memory import MemoryRevocationList
+from ..revocation.sqlite import FILE_NAME, SQLiteRevocationList
+from ..session_storage_connector import (
+    DUCK_SUBJECT_KEY,
+    SessionStorageConnector,
+    duck_settings,
+    import_storage,
+)
+from ..settings import SessionSettings, setting_name
+from .output import UsageError
+
+SECRETS = setting_name("secret_keys")
+DUCK_MODULE = "DUCK_SETTINGS_MODULE"
+REDIS_LIST = "duck_cookie_session.revocation.redis.RedisRevocationList"
+
+HELP = f"""\
+Settings come from the first of these that is there:
+  --settings FILE      JSON object with the names that Duck's settings have, such as
+                       {{"{SECRETS}": ["..."], "SESSION_DIR": "/var/lib/app"}}
+  {DUCK_MODULE} Duck's settings, that module (the working folder is on its path)
+  {SECRETS}  the environment: secrets, newest first, separated by blanks, or a
+                       JSON list; SESSION_DIR, SESSION_COOKIE_NAME and the others by their names
+  web/settings.py      Duck's settings, in the working folder
+Secrets are never taken from the command line: other users of the machine could read them there.
+Run it as the user that the nodes run as, so that a file it makes is theirs."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Settings and where they were found.
+
+    Attributes:
+        name: for people.
+        settings: validated.
+        storage: the class or callable of the revocation list; None where none is set.
+        duck: whether they are Duck's.
+    """
+
+    name: str
+    settings: SessionSettings
+    storage: Any
+    duck: bool = False
+
+    def connector(self) -> SessionStorageConnector:
+        """A connector over the list that the nodes use.
+
+        Raises:
+            UsageError: there is no list that another process could look into.
+            InvalidSettings, RevocationListUnavailable.
+        """
+        if self.storage is None:
+            raise UsageError(
+                f"No revocation list is set in {self.name}. Set SESSION_DIR to the folder of the "
+                "nodes' SQLite list, or SESSION_REVOCATION_URL, or SESSION_STORAGE."
+            )
+        if self.storage is MemoryRevocationList:
+            raise UsageError(
+                "The revocation list is in the memory of each process (MemoryRevocationList): "
+                "it can't be looked into from here, and ends with its process."
+            )
+        missing = self.missing_file()
+        if missing is not None:
+            raise UsageError(
+                f"There is no revocation list at {missing}. Is SESSION_DIR the folder that the "
+                "nodes use? A node makes the list when it answers its first request."
+            )
+        return SessionStorageConnector(self.storage, settings=self.settings)
+
+    def missing_file(self) -> Path | None:
+        """Where the SQLite list would be if it is not there; nothing is made by looking."""
+        if self.storage is not SQLiteRevocationList or self.settings.session_dir is None:
+            return None
+        path = Path(self.settings.session_dir).absolute() / FILE_NAME
+        return None if path.exists() else path
+
+
+def find(file: str | None) -> Source:
+    """The settings, from the first source that is there (`HELP`).
+
+    Raises:
+        UsageError, InvalidSettings.
+    """
+    if file is not None:
+        return _from_mapping(f"the file {file}", _read(file))
+    if DUCK_MODULE not in os.environ and os.environ.get(SECRETS):
+        return _from_mapping("the environment", _environment(os.environ))
+    if DUCK_MODULE in os.environ or Path("web", "settings.py").is_file():
+        return _from_duck()
+    raise UsageError("No settings found.\n" + HELP)
+
+
+def _from_mapping(name: str, mapping: Mapping[str, Any]) -> Source:
+    settings = SessionSettings.from_mapping(mapping)
+    storage = mapping.get("SESSION_STORAGE")
+    if storage is None and settings.revocation_url is not None:
+        storage = REDIS_LIST
+    if storage is None and settings.session_dir is not None:
+        storage = SQLiteRevocationList
+    return Source(name, settings, import_storage(storage))
+
+
+def _from_duck() -> Source:
+    here = str(Path.cwd())
+    if here not in sys.path:  # as under `python -m`, where Duck finds web.settings so
+        sys.path.insert(0, here)
+    mapping = duck_settings()
+    settings = SessionSettings.from_mapping(mapping, subject_key=DUCK_SUBJECT_KEY)
+    name = f"Duck's settings ({os.environ[DUCK_MODULE]})"
+    return Source(name, settings, import_storage(mapping.get("SESSION_STORAGE")), duck=True)
+
+
+def _read(file: str) -> Mapping[str, Any]:
+    try:
+        mapping = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The settings {file} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        # Not shown: what stands around the error may be a secret.
+        raise UsageError(f"The settings {file} are no JSON in UTF-8.") from error
+    if not isinstance(mapping, dict):
+        raise UsageError(f"The settings {file} are no JSON object of names and values.")
+    return mapping
+
+
+def _environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """What the environment sets; an empty value counts as not set."""
+    mapping: dict[str, Any] = {}
+    for spec in fields(SessionSettings):
+        name = setting_name(spec.name)
+        text = environment.get(name)
+        if text:
+            is_text = spec.name != "secret_keys" and "str" in str(spec.type)
+            mapping[name] = text if is_text else _value(name, text)
+    if isinstance(mapping[SECRETS], str):
+        mapping[SECRETS] = mapping[SECRETS].split()
+    if environment.get("SESSION_STORAGE"):
+        mapping["SESSION_STORAGE"] = environment["SESSION_STORAGE"]
+    return mapping
+
+
+def _value(name: str, text: str) -> Any:
+    if name == SECRETS and not text.lstrip().startswith("["):
+        return text
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        if name == SECRETS:
+            raise InvalidSettings(f"{name} begins with [ and is no JSON list.") from None
+        return text

@@ -1,0 +1,173 @@
+"""keygen and inspect."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from typing import Any
+
+from ..errors import (
+    RevocationListUnavailable,
+    SessionSerializationError,
+    TokenRefused,
+)
+from ..keyring import KeyRing
+from ..lifecycle import Lifecycle, Refusal
+from ..serializer import key_sizes, unpack
+from ..settings import COOKIE_LIMIT, SessionSettings
+from ..stats import Stats
+from ..token import Claims, issued_at, open_token
+from .output import FOUND, GOOD, UsageError, complain, duration, moment, say, say_json, shown, table
+from .sources import Source, find
+
+SECRET_BYTES = 48
+"""Random bytes of a new secret: as text 64 characters."""
+
+REASONS = {
+    "malformed": "not a token in its one spelling, or made by a newer version",
+    "no key": "none of these secrets made it for this cookie name and audience",
+    "expired": "it has expired",
+    "too old": "it is past absolute_age",
+    "ended": "its session was ended: logout, or its id was changed at login",
+    "superseded": "a later state of the session was declared the only one",
+    "subject revoked": "its subject was logged out everywhere",
+    "all revoked": "all sessions were cleared, or the revocation list was lost and made anew",
+}
+
+
+def keygen(arguments: argparse.Namespace) -> int:
+    """Print a new secret."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    if arguments.json:
+        say_json({"secret": secret})
+    else:
+        say(secret)
+    return GOOD
+
+
+def read_token() -> str:
+    """The token on standard input, with or without the cookie's name before it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if sys.stdin.isatty():
+        complain("paste the token and end with Enter")
+        text = sys.stdin.readline()
+    else:
+        # One character more than any cookie has shows that it is too long.
+        text = sys.stdin.read(2 * COOKIE_LIMIT)
+    token = text.strip()
+    if not token:
+        raise UsageError("Give the token (the cookie's value) on standard input.")
+    return token
+
+
+def inspect(arguments: argparse.Namespace) -> int:
+    """Say what a token holds and whether it is accepted."""
+    source = find(arguments.settings)
+    token = read_token().removeprefix(source.settings.cookie_name + "=")
+    ring = KeyRing.of(source.settings)
+    size = len(source.settings.cookie_name) + len(token)
+    try:
+        claims, data, number = open_token(ring, token)
+    except TokenRefused as refused:
+        facts = {"accepted": False, "reason": refused.reason, "bytes": {"cookie": size}}
+    else:
+        facts = _facts(source.settings, token, claims, number)
+        facts["bytes"] = {"cookie": size, "token": len(token), "data": len(data)}
+        _add_data(facts, data, show_values=arguments.show_values)
+        facts["list"], facts["reason"] = _judge(source, token)
+        facts["accepted"] = facts["reason"] is None and facts["list"] != "unreachable"
+    if arguments.json:
+        say_json(facts)
+    else:
+        _print(facts, len(source.settings.secret_keys))
+    return GOOD if facts["accepted"] else FOUND
+
+
+def _facts(settings: SessionSettings, token: str, claims: Claims, number: int) -> dict[str, Any]:
+    return {
+        "accepted": None,
+        "reason": None,
+        "list": None,
+        "session_id": claims.id_text,
+        "subject": claims.subject,
+        "created": moment(claims.created / 1000),
+        "issued": moment(issued_at(token)),
+        "expires": moment(claims.expires / 1000),
+        "ends_at_the_latest": moment(claims.created / 1000 + settings.absolute_age),
+        "lifetime": claims.lifetime / 1000 or None,
+        "browser_length": claims.browser_length,
+        "secret": number + 1,
+    }
+
+
+def _add_data(facts: dict[str, Any], data: bytes, *, show_values: bool) -> None:
+    try:
+        session = unpack(data)
+        facts["bytes"]["keys"] = dict(key_sizes(session))
+    except SessionSerializationError as error:
+        facts["unreadable"] = str(error)
+        return
+    if show_values:
+        facts["values"] = {shown(repr(key)): _represented(session[key]) for key in session}
+
+
+def _represented(value: object) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError) as error:  # an int of thousands of digits; deep nesting
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
+
+
+def _judge(source: Source, token: str) -> tuple[str, str | None]:
+    """Whether the list was asked, and why the token is refused."""
+    opened = Lifecycle(source.settings, time.time, Stats()).open(token)
+    if isinstance(opened, Refusal):
+        return "not asked", opened.reason
+    try:
+        connector = source.connector()
+    except UsageError as error:
+        complain(str(error))
+        return "not asked", None
+    try:
+        # Asked directly: on_unreachable="accept" must not pass for an answer.
+        epochs = connector.revocations.lookup(opened.scopes)
+    except RevocationListUnavailable as error:
+        complain(str(error))
+        return "unreachable", None
+    finally:
+        connector.close()
+    return "asked", connector.lifecycle.judged(opened, epochs)
+
+
+def _print(facts: dict[str, Any], secret_count: int) -> None:
+    reason, asked = facts["reason"], facts.get("list")
+    if reason is not None:
+        say(f"Refused: {reason} ({REASONS[reason]})")
+    elif asked == "unreachable":
+        say("Not known: the revocation list could not be asked")
+    elif asked == "not asked":
+        say("Good as far as it goes: the revocation list was not asked")
+    else:
+        say("Accepted")
+    sizes = facts["bytes"]
+    lifetime = facts.get("lifetime")
+    rows: list[tuple[str, object]] = [(name, facts.get(name)) for name in ("session_id", "subject")]
+    rows += [(name, facts.get(name)) for name in ("created", "issued", "expires")]
+    if "session_id" in facts:
+        each = f"{duration(lifetime)}, renewed at each save" if lifetime else "fixed"
+        rows.append(("lifetime", each + (", browser-length" if facts["browser_length"] else "")))
+        rows.append(("ends at latest", facts["ends_at_the_latest"]))
+        rows.append(("secret", f"{facts['secret']} of {secret_count} (1 is the newest)"))
+        rows.append(("unreadable", facts.get("unreadable")))
+    rows.append(("cookie bytes", f"{sizes['cookie']} of {COOKIE_LIMIT} (name and value)"))
+    rows.append(("data bytes", sizes.get("data")))
+    table(rows)
+    for key, size in sizes.get("keys", {}).items():
+        say(f"  {shown(key)}: {size} bytes")
+    for key, value in facts.get("values", {}).items():
+        say(f"  {key} = {shown(value)}")

@@ -1,0 +1,62 @@
+"""Counters of a connector for Prometheus (extra `prometheus`).
+
+    from prometheus_client import REGISTRY
+    from duck_cookie_session import get_session_storage_connector
+    from duck_cookie_session.contrib.prometheus import SessionCollector
+
+    REGISTRY.register(SessionCollector(get_session_storage_connector()))
+
+Each process counts for itself: where a server runs several workers, scrape each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..session_storage_connector import SessionStorageConnector
+
+PREFIX = "duck_cookie_session_"
+
+HELP = {
+    "issued": "Tokens of new sessions and of saved ones.",
+    "reissued": "Of the issued tokens, those with the same data, for a newer expiry or secret.",
+    "read": "Sessions read.",
+    "read_from_cache": "Tokens that were verified before and kept in memory.",
+    "revoked": "Revocations of a session, a subject or everything.",
+    "unreachable": "Questions that the revocation list did not answer.",
+}
+
+
+class SessionCollector(Collector):
+    """Gives `connector.stats()` as `duck_cookie_session_*_total`; refusals by reason.
+
+    No label holds anything of a session: a reason is one of a few words.
+
+    Args:
+        connector: the one whose counters are shown.
+    """
+
+    def __init__(self, connector: SessionStorageConnector) -> None:
+        self._connector = connector
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters as they stand now."""
+        for name, value in self._connector.stats().items():
+            if isinstance(value, dict):
+                yield _refusals(value)
+            else:
+                yield CounterMetricFamily(PREFIX + name, HELP[name], value=value)
+
+    def describe(self) -> Iterator[Metric]:
+        """What `collect` gives; asked for at registration."""
+        return self.collect()
+
+
+def _refusals(counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + "refused", "Tokens refused.", labels=["reason"])
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family
