@@ -1,0 +1,264 @@
+"""The public interface: every name, base and signature that other code relies on."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import duck_cookie_session
+import duck_cookie_session.engine as engine
+import duck_cookie_session.session_storage_connector as connector_module
+from duck_cookie_session import (
+    MemoryRevocationList,
+    SessionSettings,
+    SessionStorageConnector,
+    SessionStore,
+    SQLiteRevocationList,
+)
+
+
+def shape(function: Callable[..., Any]) -> str:
+    """Parameters and defaults, without annotations."""
+    parameters = inspect.signature(function).parameters.values()
+    return ", ".join(
+        ("*" if p.kind is p.VAR_POSITIONAL else "")
+        + p.name
+        + (" (keyword)" if p.kind is p.KEYWORD_ONLY else "")
+        + ("" if p.default is p.empty else f"={p.default!r}")
+        for p in parameters
+    )
+
+
+def returns(function: Callable[..., Any]) -> object:
+    return inspect.signature(function, eval_str=True).return_annotation
+
+
+PUBLIC = """
+    NonPersistentStorageError SessionStorageConnector get_session_storage_connector
+    SessionError SessionExpired SessionStore SessionSettings configure MemoryRevocationList
+    SQLiteRevocationList SessionTooLarge SessionRevoked SessionSerializationError
+    RevocationListUnavailable session_headers
+""".split()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_package_gives_every_public_name(name: str) -> None:
+    assert callable(getattr(duck_cookie_session, name))
+
+
+def test_names_are_where_they_are_looked_for() -> None:
+    for name in ("SessionStorageConnector", "get_session_storage_connector", "globals"):
+        assert hasattr(connector_module, name)
+    assert connector_module.SessionStorageConnector is SessionStorageConnector
+    assert (
+        connector_module.NonPersistentStorageError is duck_cookie_session.NonPersistentStorageError
+    )
+    assert engine.SessionStore is SessionStore
+    assert engine.session_connector_mod is connector_module
+    for name in (
+        "SessionError",
+        "SessionExpired",
+        "SessionRevoked",
+        "SessionTooLarge",
+        "SessionSerializationError",
+        "RevocationListUnavailable",
+    ):
+        assert getattr(engine, name) is getattr(duck_cookie_session, name)
+
+
+def test_errors_are_one_tree() -> None:
+    root = duck_cookie_session.SessionError
+    assert root.__bases__ == (Exception,)
+    assert duck_cookie_session.SessionExpired.__bases__ == (root,)
+    for name in (
+        "SessionRevoked",
+        "SessionTooLarge",
+        "SessionSerializationError",
+        "RevocationListUnavailable",
+        "InvalidSettings",
+        "InvalidArgument",
+    ):
+        assert issubclass(getattr(duck_cookie_session, name), root)
+
+
+def test_non_persistent_storage_error() -> None:
+    error = duck_cookie_session.NonPersistentStorageError
+    assert error.__bases__ == (Exception,)
+    assert "SQLiteRevocationList" in str(error())
+
+
+CONNECTOR = {
+    "set_session": ("self, session_id, data, expiry=None", str),
+    "get_session": ("self, session_id", dict[Any, Any] | None),
+    "update_session": ("self, session_id, data", str),
+    "delete_session": ("self, session_id", None),
+    "delete_subject": ("self, subject", None),
+    "clear_all_sessions": ("self", None),
+    "generate_session_id": ("", str),
+    "save": ("self", None),
+    "close": ("self", None),
+}
+
+
+@pytest.mark.parametrize("name", CONNECTOR)
+def test_connector_methods(name: str) -> None:
+    method = getattr(SessionStorageConnector, name)
+    assert (shape(method), returns(method)) == CONNECTOR[name]
+
+
+@pytest.mark.parametrize("method", ["__new__", "__init__"])
+def test_connector_is_made_from_a_storage_class(method: str) -> None:
+    parameters = shape(getattr(SessionStorageConnector, method)).split(", ")
+    assert parameters[1] == "session_storage_cls"
+    assert "settings (keyword)=None" in parameters[2:]
+    assert all("(keyword)=" in extra for extra in parameters[2:])
+
+
+STORE = {
+    "clear": ("self", None),
+    "create": ("self", None),
+    "delete": ("self, session_key=None", None),
+    "exists": ("self, session_key=None", bool),
+    "generate_session_id": ("", str),
+    "load": ("self", dict[Any, Any]),
+    "needs_update": ("self", bool),
+    "popitem": ("self", tuple[Any, Any]),
+    "save": ("self, *_", None),
+    "session_expired": ("self", bool),
+    "assign_new_session_key": ("self", str),
+    "async_save": ("self", None),
+    "cycle_key": ("self", None),
+    "flush": ("self", None),
+    "supersede": ("self", None),
+    "delete_other_sessions": ("self", None),
+    "__getitem__": ("self, key", Any),
+    "__setitem__": ("self, key, value", None),
+    "__delitem__": ("self, key", None),
+    "__repr__": ("self", str),
+}
+
+
+@pytest.mark.parametrize("name", STORE)
+def test_store_methods(name: str) -> None:
+    method = getattr(SessionStore, name)
+    assert (shape(method), returns(method)) == STORE[name]
+
+
+def test_store_methods_with_room_for_more() -> None:
+    assert shape(SessionStore.pop).startswith("self, key, default=")
+    assert shape(SessionStore.update).startswith("self, data")
+    assert shape(SessionStore.set_expiry).startswith("self, expiry=None")
+    assert returns(SessionStore.get_expiry_age) in (int, float)
+    assert returns(SessionStore.get_expiry_date).__name__ == "datetime"
+    assert shape(SessionStore.check_session_storage_connector) == "method"
+    assert shape(SessionStore) == "session_key, disable_warnings=False, connector (keyword)=None"
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (SessionStorageConnector, "generate_session_id"),
+        (SessionStore, "generate_session_id"),
+        (SessionStore, "check_session_storage_connector"),
+    ],
+)
+def test_static_methods(cls: type, name: str) -> None:
+    assert isinstance(inspect.getattr_static(cls, name), staticmethod)
+
+
+@pytest.mark.parametrize("name", ["modified", "session_key"])
+def test_settable_properties(name: str) -> None:
+    assert getattr(SessionStore, name).fset is not None
+
+
+@pytest.mark.parametrize("name", ["loaded", "session_id", "created_at"])
+def test_read_only_properties(name: str) -> None:
+    assert isinstance(getattr(SessionStore, name), property)
+
+
+@pytest.mark.parametrize("name", ["clear", "delete", "flush", "supersede", "exists", "load"])
+def test_what_asks_the_list_has_an_awaitable_twin(name: str) -> None:
+    twin = getattr(SessionStore, "a" + name)
+    assert inspect.iscoroutinefunction(twin)
+    assert shape(twin) == shape(getattr(SessionStore, name))
+
+
+def test_store_is_a_dict_with_slots() -> None:
+    store = SessionStore(None)
+    assert isinstance(store, dict)
+    assert not hasattr(store, "__dict__")
+    with pytest.raises(AttributeError):
+        store.anything = 1  # type: ignore[attr-defined]  # that is the test
+    with pytest.raises(TypeError):
+        hash(store)
+
+
+def test_session_headers() -> None:
+    assert shape(duck_cookie_session.session_headers).startswith("session, failed (keyword)=False")
+    assert returns(duck_cookie_session.session_headers) == list[tuple[str, str]]
+
+
+def test_functions_of_the_process() -> None:
+    assert shape(duck_cookie_session.get_session_storage_connector) == ""
+    assert shape(duck_cookie_session.configure) == "settings, session_storage_cls"
+
+
+def test_lists() -> None:
+    assert shape(MemoryRevocationList).partition("=")[0] in ("", "clock")
+    assert shape(SQLiteRevocationList).split(", ")[0] == "directory"
+    assert all("=" in extra for extra in shape(SQLiteRevocationList).split(", ")[1:])
+
+
+FIELDS = {
+    "cookie_name": "session_id",
+    "cookie_age": 604_800,
+    "cookie_path": "/",
+    "cookie_domain": None,
+    "cookie_secure": True,
+    "cookie_httponly": True,
+    "cookie_samesite": "Lax",
+    "expire_at_browser_close": False,
+    "session_dir": None,
+    "cookie_partitioned": False,
+    "absolute_age": 30 * 86_400,
+    "audience": "",
+    "subject_key": None,
+    "compress": False,
+    "max_cookie_bytes": 4096,
+    "clock_skew": 60,
+    "on_unreachable": "refuse",
+    "on_lost": "refuse",
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_settings_and_their_defaults(name: str) -> None:
+    assert getattr(SessionSettings(secret_keys="s" * 32), name) == FIELDS[name]
+
+
+def test_settings_are_given_by_name_and_need_a_secret() -> None:
+    parameters = inspect.signature(SessionSettings).parameters
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    assert [n for n, p in parameters.items() if p.default is p.empty] == ["secret_keys"]
+
+
+def test_core_imports_no_framework() -> None:
+    """In a process of its own: this one may have imported them for other tests."""
+    code = (
+        "import sys, duck_cookie_session, duck_cookie_session.engine\n"
+        "frameworks = {'duck', 'redis', 'flask', 'django', 'starlette', 'prometheus_client'}\n"
+        "print(sorted(frameworks & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_package_is_typed() -> None:
+    from importlib.resources import files
+
+    assert files("duck_cookie_session").joinpath("py.typed").is_file()
