@@ -164,9 +164,7 @@ def _separate_memory_list() -> Any:
 def node(section: Section, kind: str = "memory", **changes: Any) -> Node | None:
     """A proven pair of nodes; None, and named in the section, if not installed."""
     if not available():
-        text = f"{DISTRIBUTION} (not installed)"
-        if text not in section.left_out:
-            section.left_out.append(text)
+        section.leave_out(f"{DISTRIBUTION} (not installed)")
         return None
     made = Node(kind, **changes)
     made.prove({"user_id": 48151, "cart": [1, 2, 3]})
@@ -191,5 +189,8 @@ def django_handler(section: Section, kind: str, handler: Callable[..., Any]) -> 
     """A Django application with this library's sessions, or None if it is not installed."""
     made = node(section, kind)
     if made is None:
+        return None
+    if find_spec("duck_cookie_session.contrib.django") is None:
+        section.leave_out(f"{DISTRIBUTION} in Django (not in this version)")
         return None
     raise NotImplementedError

@@ -24,7 +24,5 @@ def missing(section: Section, *distributions: str) -> bool:
     """Whether one of `distributions` is not installed. What is missing is named in the section."""
     absent = [name for name in distributions if installed(name) is None]
     for name in absent:
-        text = f"{name} (not installed)"
-        if text not in section.left_out:
-            section.left_out.append(text)
+        section.leave_out(f"{name} (not installed)")
     return bool(absent)

@@ -57,6 +57,11 @@ class Section:
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def leave_out(self, what: str) -> None:
+        """Name, once, what was not measured."""
+        if what not in self.left_out:
+            self.left_out.append(what)
+
     def judge(
         self,
         what: str,

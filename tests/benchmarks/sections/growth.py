@@ -146,7 +146,7 @@ def _scopes(write: Callable[[int], str]) -> Callable[[int], dict[str, Any]]:
 def _resident(section: Section, options: Options) -> None:
     """Resident memory of a process through which many distinct sessions pass."""
     if not lists.resident_bytes():
-        section.left_out.append("resident memory (no /proc here)")
+        section.leave_out("resident memory (no /proc here)")
         return
     total = 20_000 if options.quick else 1_000_000
     done = subprocess.run(
