@@ -1,0 +1,635 @@
+"""The command line, run in this process: what it prints, its exit codes, what it never shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from duck_cookie_session import SessionSettings, SessionStorageConnector, SQLiteRevocationList
+from duck_cookie_session.cli import main
+from duck_cookie_session.settings import setting_name
+from duck_cookie_session.token import id_to_text
+
+WEEK = 604_800
+SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
+OTHER_SECRET = "pQ7mXv2LdT9sKc4RbW0yZnHg6FjUa8Ee"
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def findings(self) -> dict[str, str]:
+        return {found["what"]: found["level"] for found in self.json["findings"]}
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "sessions"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path) -> None:
+    for name in [*os.environ]:
+        if name.startswith(("SESSION_", "DUCK_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SESSION_SECRET_KEYS", json.dumps([SECRET]))
+    monkeypatch.setenv("SESSION_SUBJECT_KEY", "user")
+    monkeypatch.setenv("SESSION_DIR", str(folder))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str, stdin: str = "") -> Outcome:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def node(folder: Path) -> Iterator[SessionStorageConnector]:
+    """What a node of the application has; its clock is the machine's, as the command line's is."""
+    settings = SessionSettings(
+        secret_keys=SECRET, subject_key="user", session_dir=str(folder), cookie_age=WEEK
+    )
+    made = SessionStorageConnector(SQLiteRevocationList, settings=settings)
+    yield made
+    made.close()
+
+
+def test_keygen_gives_another_good_secret_each_time(run: Run) -> None:
+    first, second = run("keygen").out.strip(), run("keygen", "--json").json["secret"]
+    assert first != second
+    assert SessionSettings(secret_keys=[first, second]).secret_keys == (first, second)
+
+
+def test_keygen_needs_no_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SESSION_SECRET_KEYS")
+    assert run("keygen").code == 0
+
+
+# inspect
+
+
+def test_inspect_says_what_a_live_token_holds(run: Run, node: SessionStorageConnector) -> None:
+    token = node.set_session(None, {"user": 7, "cart": ["tea"]})
+    outcome = run("inspect", "--json", stdin=token + "\n")
+    facts = outcome.json
+    assert outcome.code == 0
+    assert facts["accepted"] is True
+    assert facts["reason"] is None
+    assert facts["list"] == "asked"
+    assert facts["session_id"] == id_to_text(node.session_id_of(token) or b"")
+    assert facts["subject"] == "7"
+    assert facts["lifetime"] == WEEK
+    assert facts["secret"] == 1
+    assert facts["bytes"]["cookie"] == len("session_id") + len(token)
+    assert facts["bytes"]["keys"] == {"'cart'": 10, "'user'": 6}
+    assert facts["created"] == facts["issued"]
+    assert "tea" not in outcome.out
+
+
+def test_inspect_takes_a_cookie_with_its_name(run: Run, node: SessionStorageConnector) -> None:
+    token = node.set_session(None, {"a": 1})
+    outcome = run("inspect", stdin=f"session_id={token}")
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "Accepted")
+
+
+def test_values_are_shown_on_request_only_and_never_drive_the_terminal(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    hostile = "tea\x1b[2J\r\n\u202eevil"
+    token = node.set_session(None, {"user": hostile, f"key{hostile}": hostile, "n": 10**5000})
+    for options in ((), ("--show-values",), ("--json",), ("--json", "--show-values")):
+        outcome = run("inspect", *options, stdin=token)
+        assert outcome.code == 0
+        assert not any(char != "\n" and not char.isprintable() for char in outcome.out)
+        assert ("\\x1b" in outcome.out or "\\u001b" in outcome.out) is True
+        assert ("'n' = <int" in outcome.out) is (options == ("--show-values",))
+
+
+def test_values_of_a_session(run: Run, node: SessionStorageConnector) -> None:
+    token = node.set_session(None, {"cart": ["tea"]})
+    assert "'cart' = ['tea']" in run("inspect", "--show-values", stdin=token).out
+    assert run("inspect", "--show-values", "--json", stdin=token).json["values"] == {
+        "'cart'": "['tea']"
+    }
+
+
+def test_inspect_says_why_a_token_is_refused(
+    run: Run, node: SessionStorageConnector, folder: Path
+) -> None:
+    def sealed(**changed: Any) -> str:
+        """A token of the same list, under other settings or an earlier clock."""
+        ago = changed.pop("ago", 0)
+        settings = {"secret_keys": SECRET, "subject_key": "user", "cookie_age": WEEK, **changed}
+        connector = SessionStorageConnector(
+            lambda: node.revocations,
+            settings=SessionSettings(**settings),
+            clock=lambda: time.time() - ago,
+        )
+        return connector.set_session(None, {"user": 7})
+
+    ended, subject = sealed(), sealed()
+    node.delete_session(ended)
+    node.delete_subject(7)
+    refused = {
+        "malformed": "no token",
+        "no key": sealed(secret_keys=OTHER_SECRET),
+        "expired": sealed(ago=WEEK + 1),
+        "ended": ended,
+        "subject revoked": subject,
+        "too old": sealed(ago=2_592_001, cookie_age=5_184_000, absolute_age=5_184_000),
+    }
+    for reason, token in refused.items():
+        outcome = run("inspect", "--json", stdin=token)
+        assert (outcome.code, outcome.json["reason"]) == (1, reason)
+        assert run("inspect", stdin=token).out.startswith(f"Refused: {reason} (")
+    another_cookie = sealed(cookie_name="other")
+    assert run("inspect", "--json", stdin=another_cookie).json["reason"] == "no key"
+    another = sealed(subject_key=None)
+    node.clear_all_sessions()
+    assert run("inspect", "--json", stdin=another).json["reason"] == "all revoked"
+
+
+def test_inspect_names_the_secret_that_made_a_token(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = node.set_session(None, {"a": 1})
+    monkeypatch.setenv("SESSION_SECRET_KEYS", json.dumps([OTHER_SECRET, SECRET]))
+    assert "2 of 2" in run("inspect", stdin=token).out
+
+
+def test_inspect_tells_a_fixed_expiry_from_a_lifetime(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    from datetime import datetime, timezone
+
+    from duck_cookie_session import SessionStore
+
+    store = SessionStore(None, connector=node)
+    store["a"] = 1
+    until = datetime.fromtimestamp(int(time.time()) + 600, timezone.utc)
+    store.set_expiry(until)
+    store.save()
+    facts = run("inspect", "--json", stdin=store.session_key or "").json
+    assert facts["lifetime"] is None
+    assert facts["expires"] == until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert "fixed" in run("inspect", stdin=store.session_key or "").out
+
+
+def test_inspect_without_a_list_says_that_it_was_not_asked(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = node.set_session(None, {"a": 1})
+    monkeypatch.delenv("SESSION_DIR")
+    outcome = run("inspect", stdin=token)
+    assert outcome.code == 0
+    assert "the revocation list was not asked" in outcome.out
+    assert "SESSION_DIR" in outcome.err
+
+
+def test_inspect_does_not_believe_a_token_when_the_list_is_broken(
+    run: Run, node: SessionStorageConnector, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = node.set_session(None, {"a": 1})
+    node.close()
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "revocations.sqlite3").write_bytes(b"junk" * 4096)
+    monkeypatch.setenv("SESSION_ON_UNREACHABLE", "accept")
+    outcome = run("inspect", "--json", stdin=token)
+    assert (outcome.code, outcome.json["list"]) == (1, "unreachable")
+    assert outcome.json["accepted"] is False
+    assert "can't be used" in outcome.err
+
+
+def test_inspect_reads_no_more_than_a_cookie_holds(run: Run) -> None:
+    outcome = run("inspect", "--json", stdin="A" * 5_000_000)
+    assert outcome.json["reason"] == "malformed"
+
+
+# revoke, clear-all, revocations
+
+
+def test_revoke_by_token_by_id_and_by_subject(run: Run, node: SessionStorageConnector) -> None:
+    by_token, by_id, by_subject, kept = (node.set_session(None, {"user": user}) for user in "1223")
+    session_id = id_to_text(node.session_id_of(by_id) or b"")
+    assert run("revoke", stdin=by_token).code == 0
+    assert node.get_session(by_token) is None
+    assert run("revoke", f"--session-id={session_id}", "--json").json == {
+        "revoked": "session_id",
+        "session_id": session_id,
+    }
+    assert node.get_session(by_id) is None
+    assert node.get_session(by_subject) == {"user": "2"}
+    assert run("revoke", "--subject", "2").out.split() == ["revoked", "subject", "2"]
+    assert node.get_session(by_subject) is None
+    assert node.get_session(kept) == {"user": "3"}
+
+
+def test_an_expired_token_can_be_revoked(run: Run, node: SessionStorageConnector) -> None:
+    old = SessionStorageConnector(
+        lambda: node.revocations, settings=node.settings, clock=lambda: time.time() - WEEK - 1
+    )
+    assert run("revoke", stdin=old.set_session(None, {"a": 1})).code == 0
+    assert run("revocations", "--json").json["count"] == 1
+
+
+def test_revoking_what_is_no_token_is_not_reported_as_done(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    node.set_session(None, {})
+    outcome = run("revoke", stdin="junk")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "nothing was revoked" in outcome.err
+    assert run("revoke", "--session-id", "short").code == 2
+    assert run("revoke", stdin="").code == 2
+    assert run("revoke", "--subject", "1", "--session-id", "x").code == 2
+
+
+def test_clear_all_asks_first(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = node.set_session(None, {"a": 1})
+    assert run("clear-all").code == 2
+    answers = iter(["no", "yes"])
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def on_terminal(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr("builtins.input", lambda _: next(answers))
+        return main(arguments)
+
+    assert on_terminal("clear-all") == 1
+    assert node.get_session(token) == {"a": 1}
+    assert on_terminal("clear-all") == 0
+    assert node.get_session(token) is None
+    newer = node.set_session(None, {"a": 2})
+    assert run("clear-all", "--yes").code == 0
+    assert node.get_session(newer) is None
+
+
+def test_revocations_are_counted_and_purged(run: Run, node: SessionStorageConnector) -> None:
+    long_ago = SQLiteRevocationList(
+        node.settings.session_dir or "", clock=lambda: time.time() - 40 * 86_400
+    )
+    past = SessionStorageConnector(lambda: long_ago, settings=node.settings)
+    for _ in range(50):  # more than a revocation sweeps by the way
+        past.delete_session(past.generate_session_id())
+    past.close()
+    node.delete_subject("x")
+    before = run("revocations", "--json").json
+    assert 2 <= before["count"] <= 51
+    assert before["bytes"] > 0
+    assert before["oldest"] < before["next_expiry"]
+    purged = run("revocations", "--purge", "--json").json
+    assert (purged["purged"], purged["count"]) == (before["count"] - 1, 1)
+    assert purged["oldest"] > before["oldest"]
+    assert "count" in run("revocations").out
+
+
+def test_a_long_purge_shows_its_progress(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duck_cookie_session.cli.revoking.PROGRESS_EVERY", 0)
+    for _ in range(3):
+        node.delete_session(node.generate_session_id())
+    outcome = run("revocations", "--purge", "--json")
+    assert "3 entries looked at" in outcome.err
+    assert outcome.json["count"] == 3
+
+
+@pytest.mark.parametrize("command", ["revocations", "revoke", "clear-all"])
+def test_a_wrong_folder_is_an_error_and_no_list_is_made_there(
+    run: Run, folder: Path, command: str
+) -> None:
+    options = {"revoke": ["--subject", "x"], "clear-all": ["--yes"]}.get(command, [])
+    outcome = run(command, *options)
+    assert outcome.code == 2
+    assert str(folder) in outcome.err
+    assert not folder.exists()
+
+
+def test_a_list_that_can_not_be_asked_is_exit_code_3(run: Run, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "revocations.sqlite3").write_bytes(b"junk" * 4096)
+    outcome = run("revoke", "--subject", "x")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "move it away" in outcome.err
+
+
+def test_a_memory_list_can_not_be_looked_into(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESSION_STORAGE", "duck_cookie_session.MemoryRevocationList")
+    outcome = run("revoke", "--subject", "x")
+    assert outcome.code == 2
+    assert "memory of each process" in outcome.err
+
+
+# rotate
+
+
+def test_rotate_follows_stage_promote_retire(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESSION_SECRET_KEYS", json.dumps([SECRET, OTHER_SECRET]))
+    outcome = run("rotate", "--json", "--promoted", "2026-11-01")
+    plan = outcome.json
+    assert [step["secret_keys"] for step in plan["steps"]] == [
+        ["secret 1", "secret 2", "new"],
+        ["new", "secret 1", "secret 2"],
+        ["new"],
+    ]
+    # Seven days of cookie_age, or 30 of absolute_age, and a minute of clock_skew.
+    assert plan["steps"][2]["safe_after"] == "2026-11-08T00:01:00Z"
+    assert plan["steps"][2]["safe_after_with_longer_expiries"] == "2026-12-01T00:01:00Z"
+    assert SessionSettings(secret_keys=plan["new_secret"])
+    assert SECRET not in outcome.out
+
+
+def test_rotate_for_people_never_shows_a_present_secret(run: Run) -> None:
+    outcome = run("rotate", "--promoted", "2026-11-01T12:00+02:00")
+    assert outcome.code == 0
+    assert SECRET not in outcome.out
+    assert "SESSION_SECRET_KEYS = [<secret 1>, " in outcome.out
+    assert "2026-11-08T10:01:00Z" in outcome.out
+    assert run("rotate", "--promoted", "soon").code == 2
+
+
+# check
+
+
+def test_check_finds_nothing_bad_in_the_defaults(run: Run, node: SessionStorageConnector) -> None:
+    node.delete_session(node.generate_session_id())
+    outcome = run("check", "--json")
+    assert outcome.code == 0, outcome.out
+    found = outcome.findings
+    assert found == {
+        **dict.fromkeys(("settings", "secrets", "Secure", "HttpOnly", "SameSite"), "good"),
+        **dict.fromkeys(("lifetime", "list", "file", "access", "durable"), "good"),
+        **dict.fromkeys(("room", "growth"), "good"),
+        "name": "note",
+    }
+    lines = run("check").out.splitlines()
+    assert len(lines) == len(found)
+    assert all(line.startswith(("good", "note", "bad")) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what", "level"),
+    [
+        ("cookie_secure", "false", "Secure", "bad"),
+        ("cookie_httponly", "False", "HttpOnly", "bad"),
+        ("cookie_samesite", "None", "SameSite", "note"),
+        ("cookie_domain", "example.org", "Domain", "note"),
+        ("cookie_name", "__Host-s", "name", "good"),
+        ("cookie_age", "9999999", "lifetime", "note"),
+        ("on_unreachable", "accept", "on_unreachable", "note"),
+        ("on_lost", "accept", "on_lost", "note"),
+        ("compress", "true", "compress", "note"),
+        ("max_staleness", "5", "max_staleness", "note"),
+        ("secret_keys", "a" * 40, "secrets", "bad"),
+        ("secret_keys", "please-change-me-before-going-live!!", "secrets", "bad"),
+        ("secret_keys", "qazwsxedcrfvtgbyhn" * 5, "secrets", "bad"),
+        ("session_dir", "", "list", "bad"),
+    ],
+)
+def test_check_says_what_to_change(
+    run: Run,
+    node: SessionStorageConnector,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    what: str,
+    level: str,
+) -> None:
+    node.set_session(None, {})
+    monkeypatch.setenv(setting_name(name), value)
+    outcome = run("check", "--json")
+    assert outcome.findings[what] == level
+    assert outcome.code == (1 if level == "bad" else 0)
+    assert value not in outcome.out or name != "secret_keys"
+
+
+def test_check_accepts_what_keygen_makes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(20):
+        monkeypatch.setenv("SESSION_SECRET_KEYS", run("keygen").out)
+        assert run("check", "--json").findings["secrets"] == "good"
+
+
+def test_check_finds_a_damaged_or_open_list(
+    run: Run, node: SessionStorageConnector, folder: Path
+) -> None:
+    for _ in range(200):
+        node.delete_session(node.generate_session_id())
+    node.close()
+    path = folder / "revocations.sqlite3"
+    path.chmod(0o644)
+    assert run("check", "--json").findings["access"] == "bad"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    outcome = run("check", "--json")
+    assert outcome.code == 1
+    assert "bad" in (outcome.findings.get("file"), outcome.findings["list"])
+
+
+def test_check_shows_the_growth(run: Run, node: SessionStorageConnector, folder: Path) -> None:
+    days = 10
+    for day in range(days):
+        ago = SQLiteRevocationList(folder, clock=lambda ago=days - day: time.time() - ago * 86_400)
+        past = SessionStorageConnector(lambda ago=ago: ago, settings=node.settings)
+        for _ in range(5):
+            past.delete_session(past.generate_session_id())
+        past.close()
+    assert "50 entries" in run("check").out
+    assert "about 5 a day: levels off at about 150" in run("check").out
+
+
+def test_file_systems_that_do_not_last(tmp_path: Path) -> None:
+    from duck_cookie_session.cli.sqlite_checks import _check_durable, file_system
+
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/a / ext4 rw 0 0\n"
+        f"tmpfs {tmp_path}/t tmpfs rw 0 0\n"
+        f"host:/x {tmp_path}/n\\040s nfs4 rw 0 0\n"
+    )
+    for place, kind, level in (
+        ("t/s", "tmpfs", "bad"),
+        ("n s/s", "nfs4", "bad"),
+        ("tt", "ext4", "good"),
+    ):
+        assert file_system(tmp_path / place, mounts) == kind
+        assert _check_durable(kind).level == level
+    assert file_system(tmp_path, tmp_path / "missing") is None
+    assert _check_durable(None).level == "good"
+
+
+# Where settings come from
+
+
+def test_settings_from_a_file_go_before_the_environment(
+    run: Run, tmp_path: Path, node: SessionStorageConnector, folder: Path
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"SESSION_SECRET_KEYS": [OTHER_SECRET], "SESSION_DIR": str(folder)}))
+    token = node.set_session(None, {"a": 1})
+    assert run("inspect", stdin=token).code == 0
+    for arguments in (["--settings", str(file), "inspect"], ["inspect", "--settings", str(file)]):
+        assert run(*arguments, "--json", stdin=token).json["reason"] == "no key"
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{", b"[]", b'{"SESSION_SECRET_KEYS": "tooshort!"}'])
+def test_a_bad_settings_file_is_exit_code_2_and_shows_no_content(
+    run: Run, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(content)
+    outcome = run("check", "--settings", str(file))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err
+    assert "tooshort" not in outcome.err
+
+
+def test_no_settings_at_all_says_where_they_may_be(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SESSION_SECRET_KEYS")
+    outcome = run("check")
+    assert outcome.code == 2
+    assert "DUCK_SETTINGS_MODULE" in outcome.err
+    assert run("check", "--settings", "/nowhere/at.all").code == 2
+
+
+def test_secrets_in_the_environment_separated_by_blanks(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_SECRET_KEYS", f"{'k' * 40}\n {'l' * 40}")
+    assert len(run("rotate", "--json").json["steps"][0]["secret_keys"]) == 3
+    monkeypatch.setenv("SESSION_SECRET_KEYS", "[broken")
+    assert run("rotate").code == 2
+    monkeypatch.setenv("SESSION_SECRET_KEYS", "k" * 40)
+    monkeypatch.setenv("SESSION_COOKIE_SECURE", "perhaps")
+    outcome = run("rotate")
+    assert outcome.code == 2
+    assert "SESSION_COOKIE_SECURE" in outcome.err
+
+
+def test_the_settings_of_duck_in_the_working_folder(
+    tmp_path: Path, folder: Path, node: SessionStorageConnector
+) -> None:
+    pytest.importorskip("duck", reason="Duck is not installed (extra `duck`)")
+    token = node.set_session(None, {"_auth_user_id": 7})
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "__init__.py").touch()
+    (tmp_path / "web" / "settings.py").write_text(
+        f"SECRET_KEY = {SECRET!r}\nSESSION_DIR = {str(folder)!r}\n"
+        'SESSION_ENGINE = "duck_cookie_session.engine"\n'
+        'SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList"\n'
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SESSION_")}
+
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("duck-cookie-session")), *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, input=stdin, capture_output=True, text=True
+        )
+
+    assert run("inspect", stdin=token).stdout.startswith("Accepted")
+    checked = run("check")
+    assert "Duck's settings (web.settings)" in checked.stdout
+    assert run("revoke", "--subject", "7").returncode == 0
+    # The node of this test has another subject key: for it the session is a visitor's. Under
+    # Duck's key a session of subject 7 is refused.
+    environment["DUCK_SETTINGS_MODULE"] = "web.missing"
+    failed = run("check")
+    assert failed.returncode == 2
+    assert "DUCK_SETTINGS_MODULE" in failed.stderr or "settings" in failed.stderr
+
+
+# The program as such
+
+
+def test_help_shows_examples_and_exit_codes(run: Run) -> None:
+    outcome = run("--help")
+    assert outcome.code == 0
+    assert "duck-cookie-session inspect < token.txt" in outcome.out
+    assert "exit codes:" in outcome.out
+    for command in ("keygen", "inspect", "revoke", "clear-all", "revocations", "rotate", "check"):
+        assert "example:" in run(command, "--help").out
+    assert run().code == 2
+    assert run("fly").code == 2
+
+
+def test_no_option_takes_a_secret(run: Run) -> None:
+    for arguments in (["--secret", "x", "check"], ["inspect", "token"], ["revoke", "token"]):
+        assert run(*arguments).code == 2
+
+
+def test_as_a_module_without_any_framework(tmp_path: Path) -> None:
+    program = (
+        "import sys, runpy\n"
+        "sys.argv = ['x', 'check']\n"
+        "try: runpy.run_module('duck_cookie_session', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'duck', 'redis', 'flask', 'django'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith("[]\n")
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "duck_cookie_session", "check"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+    )
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_the_terminal_can_not_encode_is_escaped(
+    node: SessionStorageConnector, tmp_path: Path
+) -> None:
+    token = node.set_session(None, {"user": "Zoë"})
+    done = subprocess.run(
+        [sys.executable, "-m", "duck_cookie_session", "inspect"],
+        input=token.encode(),
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0
+    assert b"Zo\\xeb" in done.stdout
