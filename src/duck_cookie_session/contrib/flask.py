@@ -1,0 +1,143 @@
+"""Session interface for Flask.
+
+    app.config.update(SECRET_KEY=..., SESSION_DIR=..., SESSION_COOKIE_SECURE=True)
+    app.session_interface = CookieSessionInterface()
+
+Flask's own config names count: `SECRET_KEY`, `SECRET_KEY_FALLBACKS`, `SESSION_COOKIE_*`,
+`PERMANENT_SESSION_LIFETIME` (31 days, of which a session gets `SESSION_ABSOLUTE_AGE` at most),
+`SESSION_REFRESH_EACH_REQUEST` (for requests that accessed the session). Every other field of
+SessionSettings is `SESSION_` and its name in capitals. `SESSION_COOKIE_SECURE` is Flask's False
+unless set; an unset `SESSION_COOKIE_SAMESITE` means Lax.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from flask.sessions import SessionInterface, SessionMixin
+
+from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
+from ..engine import SessionStore
+from ..errors import RevocationListUnavailable
+from ..revocation.sqlite import SQLiteRevocationList
+from ..session_state import logger
+from ..session_storage_connector import SessionStorageConnector, import_storage
+from ..settings import SessionSettings, setting_name
+from ..steps import Steps
+
+SERVER_ERROR = 500
+_CONFIG = (
+    *("SECRET_KEY", "PERMANENT_SESSION_LIFETIME", "APPLICATION_ROOT", "SESSION_SECRET_KEYS"),
+    *(setting_name(field.name) for field in fields(SessionSettings) if field.name != "secret_keys"),
+)
+
+
+class FlaskSession(SessionStore, SessionMixin):
+    """A SessionStore with the attributes that Flask's sessions have."""
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # a class attribute in Flask's mixin
+        """Whether the request came without a live session."""
+        return self.session_id is None
+
+    @property
+    def accessed(self) -> bool:
+        """Whether anybody looked into the session; Flask 3.1.3 sets it where `session` is named."""
+        return self._accessed
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        if value:
+            self._touch()
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session changed, in nested values too; stays True once it was saved."""
+        return self._outgoing is not None or super().modified
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        SessionStore.modified.fset(self, value)  # type: ignore[attr-defined]  # a property
+
+    def save_steps(self) -> Steps[None]:
+        """Save; the cookie of a session that is not permanent goes with the browser."""
+        self._touch()
+        self._browser_length = not self.permanent
+        return super().save_steps()
+
+
+class CookieSessionInterface(SessionInterface):
+    """What `app.session_interface` is set to.
+
+    Args:
+        connector: its settings and its list count, and nothing of `app.config`. None: built from
+            `app.config` at the first request, and again when that changes. `SESSION_STORAGE` names
+            the class of the revocation list, SQLiteRevocationList in `SESSION_DIR` by default.
+
+    An unreachable list becomes 503 with Retry-After and leaves the cookie alone. Responses of
+    status 500 and above save no changes. A session that was emptied is ended.
+    """
+
+    session_class: Callable[..., FlaskSession] = FlaskSession
+
+    def __init__(self, connector: SessionStorageConnector | None = None) -> None:
+        self._given = connector
+        self._connector: SessionStorageConnector | None = None
+        self._config: tuple[Any, ...] = ()
+
+    def open_session(self, app: Any, request: Any) -> FlaskSession | None:
+        """The session of a request, untouched; None without a SECRET_KEY, as Flask has it."""
+        connector = self._given or self._of(app)
+        if connector is None:
+            return None
+        find = functools.partial(_find, request.environ, connector.settings.cookie_name)
+        return self.session_class(find, connector=connector)
+
+    def save_session(self, app: Any, session: Any, response: Any) -> None:
+        """Save if that is due, and put the headers onto the response."""
+        failed = response.status_code >= SERVER_ERROR
+        try:
+            if session.accessed and not failed:
+                if session.modified and not session:
+                    session.clear()
+                elif self.should_set_cookie(app, session):
+                    session.modified = True
+            added = session_headers(session, failed=failed, vary=response.headers.get("Vary"))
+        except RevocationListUnavailable as error:
+            logger.error("The revocation list is unreachable, answered 503: %s", error)
+            response.status_code = 503
+            response.direct_passthrough = False
+            response.set_data(UNAVAILABLE_BODY)
+            added = list(UNAVAILABLE_HEADERS)
+        for name, value in added:
+            if name == "Set-Cookie":
+                response.headers.add(name, value)
+            else:
+                response.headers[name] = value
+
+    def _of(self, app: Any) -> SessionStorageConnector | None:
+        """The connector of an application by what its config says now; None without a secret."""
+        if not app.secret_key:
+            return None
+        config = app.config
+        fallbacks = tuple(config.get("SECRET_KEY_FALLBACKS") or ())
+        now = (fallbacks, *map(config.get, _CONFIG))
+        if now != self._config:
+            given = {name: value for name, value in config.items() if value is not None}
+            given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
+            settings = SessionSettings.from_mapping(
+                given, cookie_age=app.permanent_session_lifetime
+            )
+            storage = import_storage(config.get("SESSION_STORAGE", SQLiteRevocationList))
+            if self._connector is not None:
+                storage = functools.partial(getattr, self._connector, "revocations")
+            self._connector = SessionStorageConnector(storage, settings=settings)
+            self._config = now
+        return self._connector
+
+
+def _find(environ: dict[str, Any], name: str) -> str | None:
+    return find_cookie(environ.get("HTTP_COOKIE", ""), name)
