@@ -38,12 +38,23 @@ def returns(function: Callable[..., Any]) -> object:
     return inspect.signature(function, eval_str=True).return_annotation
 
 
-PUBLIC = """
-    NonPersistentStorageError SessionStorageConnector get_session_storage_connector
-    SessionError SessionExpired SessionStore SessionSettings configure MemoryRevocationList
-    SQLiteRevocationList SessionTooLarge SessionRevoked SessionSerializationError
-    RevocationListUnavailable session_headers
-""".split()
+PUBLIC = [
+    "NonPersistentStorageError",
+    "SessionStorageConnector",
+    "get_session_storage_connector",
+    "SessionError",
+    "SessionExpired",
+    "SessionStore",
+    "SessionSettings",
+    "configure",
+    "MemoryRevocationList",
+    "SQLiteRevocationList",
+    "SessionTooLarge",
+    "SessionRevoked",
+    "SessionSerializationError",
+    "RevocationListUnavailable",
+    "session_headers",
+]
 
 
 @pytest.mark.parametrize("name", PUBLIC)

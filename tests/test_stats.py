@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from support import DAY, Clock, Node, SwitchableList
+
+from duck_cookie_session import RevocationListUnavailable
+from duck_cookie_session.errors import TokenRefused
+from duck_cookie_session.stats import COUNTED, Stats
+
+
+def counted(node: Node) -> dict[str, Any]:
+    """What is not zero."""
+    found: dict[str, Any] = dict(node.connector.stats())
+    found["refused"] = {reason: n for reason, n in found["refused"].items() if n}
+    return {name: number for name, number in found.items() if number}
+
+
+def test_all_names_are_there_from_the_start() -> None:
+    zeros: dict[str, Any] = dict.fromkeys(COUNTED, 0)
+    assert Stats().as_dict() == zeros | {"refused": dict.fromkeys(TokenRefused.REASONS, 0)}
+
+
+def test_looking_changes_nothing() -> None:
+    stats = Stats()
+    stats.count("read")
+    assert stats.as_dict() == stats.as_dict() == stats.as_dict()
+
+
+def test_many_threads_lose_none() -> None:
+    stats = Stats()
+
+    def work() -> None:
+        for _ in range(2_000):
+            stats.count("read")
+            stats.count_refused("expired")
+            if _ % 100 == 0:
+                stats.as_dict()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = stats.as_dict()
+    assert found["read"] == 8_000
+    assert found["refused"]["expired"] == 8_000  # type: ignore[index,call-overload]  # a dict there
+
+
+def test_a_session_from_first_to_last(node: Node) -> None:
+    token = node.start(a=1)
+    node.read(token)
+    node.connector.update_session(token, {"b": 2})
+    node.connector.delete_session(token)
+    node.read(token)
+    node.read("no token at all")
+    found = counted(node)
+    assert found["issued"] == 2
+    assert found["read"] == 1
+    assert found["revoked"] == 1
+    assert found["refused"] == {"ended": 1, "malformed": 1}
+
+
+def test_each_reason(make_node, revocations: SwitchableList, clock: Clock) -> None:
+    node = make_node(revocations, cookie_age=10 * DAY, absolute_age=10 * DAY)
+    foreign = make_node(revocations, audience="another application")
+    node.read(foreign.start(a=1))
+    expiring = node.connector.set_session(None, {"a": 1}, expiry=1)
+    superseded = node.start(a=1)
+    node.request(superseded).supersede()
+    subject, everything = node.start(user=1), node.start(user=2)
+    node.connector.delete_subject(1)
+    clock.tick(1)
+    node.read(expiring)
+    node.read(superseded)
+    node.read(subject)
+    node.connector.clear_all_sessions()
+    node.read(everything)
+    assert counted(node)["refused"] == {
+        "no key": 1,
+        "expired": 1,
+        "superseded": 1,
+        "subject revoked": 1,
+        "all revoked": 1,
+    }
+
+
+def test_too_old_is_a_reason_of_its_own(make_node, revocations, clock: Clock) -> None:
+    token = make_node(revocations, cookie_age=9 * DAY).start(a=1)
+    shorter = make_node(revocations, absolute_age=2 * DAY)
+    clock.tick(3 * DAY)
+    assert shorter.read(token) is None
+    assert counted(shorter)["refused"] == {"too old": 1}
+
+
+def test_reissued_and_unreachable(node: Node, revocations: SwitchableList, clock: Clock) -> None:
+    token = node.start(a=1)
+    clock.tick(5 * DAY)
+    session = node.request(token)
+    session.get("a")
+    session.save()
+    assert counted(node)["reissued"] == 1
+    revocations.down = True
+    with pytest.raises(RevocationListUnavailable):
+        node.read(token)
+    assert counted(node)["unreachable"] == 1

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import threading
+
+from support import DAY, Clock, Node
+
+from duck_cookie_session.token_cache import TokenCache
+
+
+def test_what_was_put_is_found() -> None:
+    cache: TokenCache[int] = TokenCache(3)
+    cache.put("a", 1)
+    assert cache.get("a") == 1
+    assert cache.get("b") is None
+
+
+def test_the_oldest_leaves_when_there_is_no_room() -> None:
+    cache: TokenCache[int] = TokenCache(3)
+    for number, token in enumerate("abcd"):
+        cache.put(token, number)
+    assert [cache.get(token) for token in "abcd"] == [None, 1, 2, 3]
+    assert len(cache) == 3
+
+
+def test_putting_again_needs_no_room() -> None:
+    cache: TokenCache[int] = TokenCache(2)
+    for number, token in enumerate("aba"):
+        cache.put(token, number)
+    assert (cache.get("a"), cache.get("b")) == (2, 1)
+
+
+def test_size_zero_keeps_nothing() -> None:
+    cache: TokenCache[int] = TokenCache(0)
+    cache.put("a", 1)
+    assert cache.get("a") is None
+
+
+def test_discarded_and_cleared() -> None:
+    cache: TokenCache[int] = TokenCache(5)
+    for token in "abc":
+        cache.put(token, 1)
+    cache.discard("a")
+    cache.discard("never there")
+    assert cache.get("a") is None
+    cache.clear()
+    assert len(cache) == 0
+    assert cache.get("b") is None
+
+
+def test_never_more_than_its_size_with_many_threads() -> None:
+    cache: TokenCache[int] = TokenCache(10)
+
+    def work(thread: int) -> None:
+        for number in range(500):
+            cache.put(f"{thread}-{number}", number)
+            cache.discard(f"{thread}-{number - 3}")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(cache) <= 10
+
+
+# In use: a kept token is judged as one that was just opened.
+
+
+def cached_reads(node: Node) -> object:
+    return node.connector.stats()["read_from_cache"]
+
+
+def test_a_token_is_decrypted_once(node: Node) -> None:
+    token = node.start(a=[1])
+    first, second = node.read(token), node.read(token)
+    assert first == second == {"a": [1]}
+    assert cached_reads(node) == 2  # sealed here, so known from the start
+
+
+def test_each_read_gives_its_own_objects(node: Node) -> None:
+    token = node.start(a=[1])
+    first = node.read(token)
+    assert first is not None
+    first["a"].append(2)
+    assert node.read(token) == {"a": [1]}
+
+
+def test_a_kept_token_expires(node: Node, clock: Clock) -> None:
+    token = node.connector.set_session(None, {"a": 1}, expiry=60)
+    assert node.read(token)
+    clock.tick(60)
+    assert node.read(token) is None
+    clock.tick(-1)
+    assert node.read(token)  # the clock was set back: opened anew, and not expired
+
+
+def test_a_kept_token_is_revoked(node: Node, other: Node) -> None:
+    token = node.start(a=1)
+    assert node.read(token)
+    other.connector.delete_session(token)
+    assert node.read(token) is None
+    assert node.connector.stats()["refused"]["ended"] == 1  # type: ignore[index,call-overload]  # a dict there
+
+
+def test_a_kept_token_ends_by_its_absolute_age(make_node, revocations, clock: Clock) -> None:
+    node = make_node(revocations, absolute_age=2 * DAY, cookie_age=2 * DAY)
+    token = node.start(a=1)
+    clock.tick(2 * DAY)
+    assert node.read(token) is None
+
+
+def test_without_a_cache_all_is_the_same(make_node, revocations) -> None:
+    node = make_node(revocations, token_cache_size=0)
+    token = node.start(a=1)
+    assert node.read(token) == node.read(token) == {"a": 1}
+    assert cached_reads(node) == 0
+
+
+def test_closing_forgets_what_was_kept(node: Node) -> None:
+    token = node.start(a=1)
+    node.connector.close()
+    assert node.read(token) == {"a": 1}
+    assert cached_reads(node) == 0

@@ -1,0 +1,151 @@
+"""The token format against a second implementation, `make_vectors.py`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import make_vectors
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import SECRET
+
+from duck_cookie_session import MemoryRevocationList, SessionSettings, SessionStorageConnector
+from duck_cookie_session.errors import TokenRefused
+from duck_cookie_session.keyring import KeyRing
+from duck_cookie_session.serializer import pack, unpack
+from duck_cookie_session.token import Claims, id_from_text, issued_at, open_token, seal_token
+
+FILE = Path(__file__).with_name("vectors.json")
+VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())["vectors"]
+each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+
+
+def settings_of(vector: dict[str, Any], **changed: Any) -> SessionSettings:
+    return SessionSettings(
+        secret_keys=vector["secrets"],
+        cookie_name=vector["cookie_name"],
+        audience=vector["audience"],
+        **changed,
+    )
+
+
+def claims_of(vector: dict[str, Any]) -> Claims:
+    said = vector["claims"]
+    session_id = id_from_text(said["session_id"])
+    assert session_id is not None
+    return Claims(
+        session_id,
+        said["created_ms"],
+        said["expires_ms"],
+        said["lifetime_ms"],
+        said["browser_length"],
+        said["session_epoch"],
+        said["subject_epoch"],
+        said["everything_epoch"],
+        said["subject"],
+    )
+
+
+def test_the_file_is_what_the_script_makes() -> None:
+    assert FILE.read_text() == make_vectors.text()
+
+
+def test_the_file_has_what_it_must_have() -> None:
+    assert len(VECTORS) >= 6
+    assert any("expired_at" in vector for vector in VECTORS)
+    assert any(vector["sealed_by"] > 0 for vector in VECTORS)
+
+
+@each_vector
+def test_the_library_reads_a_vector(vector: dict[str, Any]) -> None:
+    claims, data, number = open_token(KeyRing.of(settings_of(vector)), vector["token"])
+    assert claims == claims_of(vector)
+    assert data.hex() == vector["data_msgpack"]
+    assert number == vector["sealed_by"]
+    assert issued_at(vector["token"]) == vector["time"]
+    assert claims.id_text == vector["claims"]["session_id"]
+    assert pack(unpack(data)) == data
+    if "data" in vector:
+        assert unpack(data) == vector["data"]
+
+
+@each_vector
+def test_what_the_library_seals_is_read_by_the_other(vector: dict[str, Any]) -> None:
+    ring = KeyRing((vector["secrets"][vector["sealed_by"]],), settings_of(vector).application)
+    data = bytes.fromhex(vector["data_msgpack"])
+    deflate = "data_deflated" in vector
+    token = seal_token(ring, claims_of(vector), data, vector["time"], deflate=deflate)
+    read = make_vectors.read_token(
+        token,
+        vector["secrets"][vector["sealed_by"]],
+        vector["cookie_name"],
+        vector["audience"],
+    )
+    assert read["time"] == vector["time"]
+    assert read["claims"] == vector["claims"]
+    assert read["data_msgpack"] == vector["data_msgpack"]
+    assert len(token) == len(vector["token"])
+
+
+@each_vector
+def test_another_secret_cookie_name_or_audience_reads_nothing(vector: dict[str, Any]) -> None:
+    for changed in (
+        {"secrets": [SECRET]},
+        {"cookie_name": vector["cookie_name"] + "x"},
+        {"audience": vector["audience"] + "x"},
+    ):
+        with pytest.raises(TokenRefused, match="no key"):
+            open_token(KeyRing.of(settings_of({**vector, **changed})), vector["token"])
+
+
+def test_the_expired_vector_is_refused_from_its_expiry_on() -> None:
+    (vector,) = (vector for vector in VECTORS if "expired_at" in vector)
+    now = [vector["expired_at"] - 0.001]
+    revocations = MemoryRevocationList(lambda: 0)
+    connector = SessionStorageConnector(
+        lambda: revocations,
+        settings=settings_of(vector, on_unreachable="accept"),
+        clock=lambda: now[0],
+    )
+    try:
+        assert not hasattr(connector.lifecycle.open(vector["token"]), "reason")
+        now[0] = vector["expired_at"]
+        assert connector.get_session(vector["token"]) is None
+        stats: Any = connector.stats()
+        assert stats["refused"]["expired"] == 1
+    finally:
+        connector.close()
+
+
+epochs = st.one_of(st.just(0), st.integers(1, 2**53 - 1))
+all_claims = st.builds(
+    Claims,
+    session_id=st.binary(min_size=16, max_size=16),
+    created=st.integers(0, 2**48 - 1),
+    expires=st.integers(0, 2**48 - 1),
+    lifetime=st.integers(0, 2**40 - 1),
+    browser_length=st.booleans(),
+    session_epoch=epochs,
+    subject_epoch=epochs,
+    everything_epoch=epochs,
+    subject=st.none() | st.text(max_size=300) | st.text(st.characters(categories=["Cs"])),
+)
+
+
+@given(all_claims, st.binary(max_size=500), st.integers(0, 2**34), st.booleans())
+def test_any_token_is_read_alike_by_both(
+    claims: Claims, data: bytes, at: int, deflate: bool
+) -> None:
+    vector = VECTORS[0]
+    ring = KeyRing.of(settings_of(vector))
+    token = seal_token(ring, claims, data, at, deflate=deflate)
+    assert open_token(ring, token) == (claims, data, 0)
+    read = make_vectors.read_token(
+        token, vector["secrets"][0], vector["cookie_name"], vector["audience"]
+    )
+    assert claims_of(read) == claims
+    assert bytes.fromhex(read["data_msgpack"]) == data
+    assert read["time"] == at == issued_at(token)
