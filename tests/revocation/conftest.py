@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis_server import WHY_NOT, RedisServer, redis_binary
 
 from duck_cookie_session.revocation.base import RevocationList, Scopes
 from duck_cookie_session.revocation.memory import MemoryRevocationList
@@ -100,3 +101,41 @@ def local_list(request: pytest.FixtureRequest) -> RevocationList:
     if request.param == "memory":
         return request.getfixturevalue("memory")
     return request.getfixturevalue("make_sqlite")()
+
+
+@pytest.fixture(scope="session")
+def one_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server for all tests that do it no harm."""
+    if redis_binary() is None:
+        pytest.skip(WHY_NOT)
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_server(one_redis: RedisServer) -> RedisServer:
+    """The shared server, empty."""
+    with one_redis.client() as client:
+        client.flushall()
+    return one_redis
+
+
+@pytest.fixture
+def make_redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Makes servers that the test may kill: `make_redis_server("--appendonly", "yes")`."""
+    if redis_binary() is None:
+        pytest.skip(WHY_NOT)
+    made: list[RedisServer] = []
+
+    def make(*arguments: str) -> RedisServer:
+        directory = tmp_path / f"redis{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, *arguments))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()

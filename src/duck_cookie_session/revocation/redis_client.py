@@ -1,0 +1,213 @@
+"""Connections to a Redis server: one pool for each process, one for each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+try:
+    import redis
+    import redis.asyncio
+except ImportError as error:  # pragma: no cover  # the tests have it
+    raise ImportError(
+        'RedisRevocationList needs redis-py: pip install "duck-cookie-session[redis]"'
+    ) from error
+
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from .redis_format import key_of
+
+_CONNECTIONS = 64
+
+Command = tuple[Any, ...]
+Result = TypeVar("Result")
+Steps = Generator[Command, Any, Result]
+"""A talk with the server: yields commands, is sent the replies, returns the result. Written once,
+carried out by either kind of client."""
+
+
+class Connections:
+    """Clients made from an address, or ready ones, and how they carry out steps.
+
+    Args:
+        url: the address; None with ready clients.
+        client, async_client: ready clients; never closed here.
+        timeout: seconds for connecting, for a free connection, and for each answer.
+        on_error: called when the server could not be asked.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        client: Any,
+        async_client: Any,
+        timeout: float,
+        on_error: Callable[[], None],
+    ) -> None:
+        if url is not None:
+            check_url(url)
+        for given in (client, async_client):
+            if getattr(given, "read_from_replicas", False) or getattr(
+                given, "load_balancing_strategy", None
+            ):
+                raise InvalidSettings(
+                    "The client given to RedisRevocationList reads from replicas, which lag "
+                    "behind; make it without read_from_replicas and load_balancing_strategy."
+                )
+        self.url = url
+        self.lock = threading.RLock()
+        self._given = client
+        self._given_async = async_client
+        self._timeout = timeout
+        self._on_error = on_error
+        self._client: Any = None
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+
+    @property
+    def need_address(self) -> bool:
+        """Whether neither an address nor a ready client is known yet."""
+        return self.url is None and self._given is None and self._given_async is None
+
+    @property
+    def where(self) -> str:
+        """The server as messages show it: without a password."""
+        if self.url is None:
+            return "the given client's server"
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def close(self) -> None:
+        """Close this process's idle connections; calls under way end as they would have."""
+        with self.lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.connection_pool.disconnect(inuse_connections=False)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        client = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.connection_pool.disconnect()
+
+    def run(self, scope: bytes, steps: Steps[Result]) -> Result:
+        """Carry out steps; `scope` says which node of a Cluster they are for.
+
+        Raises:
+            RevocationListUnavailable: the server can't be asked.
+        """
+        client = self._connected()
+        with self._explained():
+            try:
+                command = next(steps)
+                while True:
+                    try:
+                        reply = client.execute_command(*command, **_node(client, command, scope))
+                    except NoScriptError as error:
+                        command = steps.throw(error)
+                    else:
+                        command = steps.send(reply)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            finally:
+                steps.close()
+
+    async def arun(self, scope: bytes, steps: Steps[Result]) -> Result:
+        """`run`, awaitable."""
+        if self._given_async is None and self._given is not None:
+            return await asyncio.to_thread(self.run, scope, steps)
+        client = self._connected_async()
+        with self._explained():
+            try:
+                command = next(steps)
+                while True:
+                    try:
+                        reply = await client.execute_command(
+                            *command, **_node(client, command, scope)
+                        )
+                    except NoScriptError as error:
+                        command = steps.throw(error)
+                    else:
+                        command = steps.send(reply)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            finally:
+                steps.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError, ValueError) as error:
+            self._on_error()
+            raise RevocationListUnavailable(
+                f"The revocation list on {self.where} can't be asked "
+                f"({type(error).__name__}: {error}). Check that the server runs, is reachable "
+                "from here, and lets this user run INFO, SCAN, MGET, EVAL and EVALSHA."
+            ) from error
+
+    def _connected(self) -> Any:
+        if self._given is not None:
+            return self._given
+        if self._client is None:
+            with self.lock:
+                if self._client is None:
+                    self._client = self._make_client(redis, Retry)
+        return self._client
+
+    def _connected_async(self) -> Any:
+        if self._given_async is not None:
+            return self._given_async
+        loop = asyncio.get_running_loop()
+        client = self._async_clients.get(loop)
+        if client is None:
+            with self.lock:
+                for other in [other for other in self._async_clients if other.is_closed()]:
+                    del self._async_clients[other]  # its connections keep it from being collected
+                client = self._async_clients[loop] = self._make_client(redis.asyncio, AsyncRetry)
+        return client
+
+    def _make_client(self, library: Any, retry: Any) -> Any:
+        if self.url is None:
+            raise InvalidArgument(
+                "RedisRevocationList was given only async_client=: give client= too for calls "
+                "that are not awaited."
+            )
+        return library.Redis(
+            connection_pool=library.BlockingConnectionPool.from_url(
+                self.url,
+                max_connections=_CONNECTIONS,
+                timeout=self._timeout,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                # Once, for a connection that the server had dropped; a time-out is not tried again.
+                retry=retry(NoBackoff(), 1, (NotConnected,)),
+                protocol=2,  # needs no greeting
+            )
+        )
+
+
+def check_url(url: str) -> None:
+    """Refuse an address of another kind; it is not shown, as it may hold a password."""
+    if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
+        raise InvalidSettings(
+            "url (SESSION_REVOCATION_URL) has another scheme; allowed: redis://, rediss://, unix://."
+        )
+
+
+def _node(client: Any, command: Command, scope: bytes) -> dict[str, Any]:
+    """On a Cluster, the node for commands that name no key: the one that keeps this scope."""
+    if command[0] not in ("INFO", "SCAN") or not hasattr(client, "get_node_from_key"):
+        return {}
+    return {"target_nodes": client.get_node_from_key(key_of(scope))}

@@ -1,0 +1,131 @@
+"""What RedisRevocationList keeps in the server, byte for byte, and the scripts that change it.
+
+Keys are text:
+
+    dcs1:{<prefix>}:<kind><rest>
+
+`dcs1` is this format, `<prefix>` the 16 hexadecimal digits of the application's 8 bytes, `<kind>`
+one letter, and `<rest>` URL-safe base64 without padding:
+
+    s   a session; rest: its id, 22 characters, as `inspect` shows it
+    u   a subject; rest: the SHA-256 of its text, 43 characters
+    *   everything; no rest
+    c   the clock: the last number handed out; no rest
+
+The braces are a hash tag: a Cluster keeps all keys of one application in one slot, so on one node.
+Its list can't grow past the memory of that node (at about 150 bytes an entry, a gigabyte holds
+seven million revocations); several applications spread over several nodes.
+
+Values are decimal text, which the server stores as one 64-bit number:
+
+    n > 0   the epoch, which is also when the entry was made, in microseconds since 1970
+    n < 0   an ended session (epoch 2**53 - 1); made -n microseconds after 1970
+    0       `everything` of a list made anew under on_lost="accept"
+
+Sessions and subjects expire in the server (PX); everything and clock never do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+
+from .base import LAST_EPOCH, PREFIX_BYTES
+from .counting import clock_scope
+
+
+class Script:
+    """A Lua script, known to the server by its SHA-1 once it has seen it."""
+
+    __slots__ = ("sha", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        # The server names scripts so; nothing rests on its being hard to forge.
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+_NEXT = """
+local function next_number(floor)
+  local now = redis.call('TIME')
+  local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+  return math.max(now[1] * 1000000 + now[2], last + 1, floor + 1)
+end
+local function text(number) return string.format('%.0f', number) end
+"""
+
+RAISE = Script(
+    _NEXT
+    + f"""
+-- KEYS: scope, clock. ARGV: milliseconds to live (0: for ever), expected epoch ('': any), last?
+local value = redis.call('GET', KEYS[1]) or '0'
+if tonumber(value) < 0 then return ARGV[2] == '' and {LAST_EPOCH} or false end
+if ARGV[2] ~= '' and value ~= ARGV[2] then return false end
+local last = ARGV[3] == '1'
+local number = next_number(last and 0 or tonumber(value))
+local stored = (last and '-' or '') .. text(number)
+if ARGV[1] == '0' then redis.call('SET', KEYS[1], stored)
+else redis.call('SET', KEYS[1], stored, 'PX', ARGV[1]) end
+redis.call('SET', KEYS[2], text(number))
+return last and {LAST_EPOCH} or number
+"""
+)
+"""Gives the epoch that stands then, or nil where it was not the expected one."""
+
+MAKE_EVERYTHING = Script(
+    _NEXT
+    + """
+-- KEYS: everything, clock. ARGV: start at zero?
+local value = redis.call('GET', KEYS[1])
+if value then return {tonumber(value), 0} end
+local number = ARGV[1] == '1' and 0 or next_number(0)
+redis.call('SET', KEYS[1], text(number))
+return {number, 1}
+"""
+)
+"""Gives the epoch that stands then, and whether this call made it."""
+
+AGE = Script(
+    """
+-- KEYS: scope, clock
+local value = tonumber(redis.call('GET', KEYS[1]) or '0')
+if value == 0 then return false end
+local now = redis.call('TIME')
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local made = math.abs(value)
+return math.max(now[1] * 1000000 + now[2], last, made) - made
+"""
+)
+"""Gives microseconds since the entry was made, or nil without one."""
+
+
+def key_of(scope: bytes) -> bytes:
+    """The key of a scope."""
+    kind = scope[PREFIX_BYTES : PREFIX_BYTES + 1]
+    rest = urlsafe_b64encode(scope[PREFIX_BYTES + 1 :]).rstrip(b"=")
+    return b"dcs1:{%b}:%b%b" % (scope[:PREFIX_BYTES].hex().encode(), kind, rest)
+
+
+def clock_key(scope: bytes) -> bytes:
+    """The key of the clock of the application that a scope belongs to."""
+    return key_of(clock_scope(scope))
+
+
+def entry_pattern(prefix: bytes) -> bytes:
+    """What SCAN matches the sessions and subjects of one application with."""
+    return b"dcs1:{%b}:[su]*" % prefix.hex().encode()
+
+
+def epoch_of(value: bytes | str) -> int:
+    """The epoch that a stored value stands for.
+
+    Raises:
+        ValueError: somebody else wrote it.
+    """
+    number = int(value)
+    return LAST_EPOCH if number < 0 else number
+
+
+def made_of(value: bytes | str) -> int:
+    """When the entry was made, microseconds since 1970."""
+    return abs(int(value))

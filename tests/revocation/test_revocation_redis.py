@@ -1,0 +1,688 @@
+"""RedisRevocationList against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+import redis.asyncio
+
+from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from duck_cookie_session.revocation.base import LAST_EPOCH
+from duck_cookie_session.revocation.redis import RedisRevocationList
+
+RETENTION = 2_592_000 + 60
+
+
+class Steady:
+    """A clock that the test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def make_list(app):
+    made = []
+
+    def make(server=None, **arguments):
+        if server is not None:
+            arguments["url"] = server.url
+        made.append(RedisRevocationList(**arguments))
+        made[-1].bind(app.settings)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def the_list(make_list, redis_server):
+    return make_list(redis_server)
+
+
+@pytest.fixture
+def bare(redis_server):
+    with redis_server.client() as client:
+        yield client
+
+
+def everything_of(the_list, app):
+    return the_list.lookup((app.everything,))[0]
+
+
+def commands(bare, call):
+    """How many commands a call makes the server carry out, and how often it waits for one."""
+    before = bare.info("stats")["total_commands_processed"]
+    call()
+    return bare.info("stats")["total_commands_processed"] - before - 1
+
+
+# The protocol
+
+
+def test_a_list_made_anew_starts_at_the_servers_time(the_list, app, caplog):
+    now = time.time()
+    session, subject, everything = the_list.lookup((app.session(), app.subject(), app.everything))
+    assert (session, subject) == (0, 0)
+    assert everything / 1_000_000 == pytest.approx(now, abs=5)
+    assert everything_of(the_list, app) == everything
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "every session issued before is refused" in record.getMessage()
+
+
+def test_after_flushall_everything_differs(the_list, app, bare):
+    before = everything_of(the_list, app)
+    the_list.end(app.session())
+    bare.flushall()
+    assert everything_of(the_list, app) != before
+
+
+def test_on_lost_accept_starts_at_zero(make_list, redis_server, make_app, caplog):
+    app = make_app(on_lost="accept", audience="accepting")
+    the_list = make_list(redis_server)
+    the_list.bind(app.settings)
+    assert everything_of(the_list, app) == 0
+    assert everything_of(the_list, app) == 0
+    assert len(caplog.records) == 1
+    assert the_list.age(app.everything) is None
+    assert the_list.raise_epoch(app.everything) > 0
+
+
+def test_raises_give_the_servers_time_and_all_differ(the_list, app):
+    scope, other = app.session(), app.subject()
+    epochs = [the_list.raise_epoch(one) for one in (scope, other, scope, scope)]
+    assert epochs == sorted(set(epochs))
+    assert epochs[0] / 1_000_000 == pytest.approx(time.time(), abs=5)
+    assert the_list.lookup((scope, other)) == (epochs[3], epochs[1])
+
+
+def test_a_server_whose_clock_was_set_back_never_lowers_an_epoch(the_list, app, bare):
+    before = the_list.raise_epoch(app.session())
+    (clock,) = bare.keys("dcs1:*:c")
+    ahead = before + 3_600_000_000  # as if the server's clock had been an hour ahead until now
+    bare.set(clock, ahead)
+    assert the_list.raise_epoch(app.session()) == ahead + 1
+    assert the_list.raise_epoch(app.everything) == ahead + 2
+
+
+def test_compare_and_raise(the_list, app):
+    scope = app.session()
+    first = the_list.compare_and_raise(scope, 0)
+    assert the_list.compare_and_raise(scope, 0) is None
+    assert the_list.lookup((scope,)) == (first,)
+    assert the_list.compare_and_raise(scope, first) > first
+    (standing,) = the_list.lookup((scope,))
+    assert the_list.compare_and_raise(scope, standing, last=True) == LAST_EPOCH
+    assert the_list.compare_and_raise(scope, LAST_EPOCH, last=True) is None
+    assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+
+
+def test_nothing_passes_an_end_and_its_first_time_is_kept(the_list, app, bare):
+    scope = app.session()
+    assert the_list.age(scope) is None
+    the_list.end(scope)
+    (key,) = bare.keys("dcs1:*:s*")
+    value = bare.get(key)
+    assert the_list.raise_epoch(scope) == LAST_EPOCH
+    the_list.end(scope)
+    assert bare.get(key) == value
+    assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+    bare.set(key, int(value) + 10_000_000)  # made ten seconds earlier
+    assert the_list.age(scope) == pytest.approx(10, abs=1)
+
+
+def test_entries_expire_in_the_server_and_everything_never_does(the_list, app, bare):
+    everything_of(the_list, app)
+    the_list.end(app.session())
+    the_list.raise_epoch(app.subject())
+    the_list.raise_epoch(app.everything)
+    for key in bare.keys("dcs1:*"):
+        if key.split(b":")[-1][:1] in b"su":
+            assert bare.pttl(key) == pytest.approx(RETENTION * 1000, abs=5000)
+        else:
+            assert bare.pttl(key) == -1
+    assert the_list.purge() == 0
+
+
+def test_an_expired_entry_stands_at_zero(make_list, redis_server, make_app, bare):
+    app = make_app(absolute_age=1, clock_skew=0)
+    the_list = RedisRevocationList(redis_server.url)
+    the_list.bind(app.settings)
+    scope = app.session()
+    the_list.end(scope)
+    (key,) = bare.keys("dcs1:*:s*")
+    assert bare.pttl(key) <= 1000
+    bare.pexpire(key, 0)
+    assert the_list.lookup((scope,)) == (0,)
+    the_list.close()
+
+
+def test_keys_and_values_are_as_documented(the_list, app, bare):
+    the_list.end(app.scopes.session(bytes(range(16))))
+    raised = the_list.raise_epoch(app.scopes.subject("alice"))
+    everything = everything_of(the_list, app)
+    tag = "dcs1:{" + app.scopes.prefix.hex() + "}:"
+    values = {key.decode(): int(bare.get(key)) for key in bare.keys("*")}
+    ended = values.pop(tag + "sAAECAwQFBgcICQoLDA0ODw")
+    assert ended < 0
+    clock = values.pop(tag + "c")
+    assert clock >= raised > -ended
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"alice").digest()).decode().rstrip("=")
+    assert values == {tag + "*": everything, tag + "u" + digest: raised}
+    assert bare.object("encoding", tag + "*") == b"int"
+
+
+def test_applications_stay_apart(the_list, app, make_app):
+    other = make_app(cookie_name="other")
+    the_list.bind(other.settings)
+    here, there = app.scopes.session(bytes(16)), other.scopes.session(bytes(16))
+    the_list.end(here)
+    assert the_list.lookup((there, other.everything))[0] == 0
+    assert the_list.survey(other.scopes.prefix).entries == 0
+    assert the_list.survey(app.scopes.prefix).entries == 1
+
+
+def test_survey(the_list, app):
+    everything_of(the_list, app)
+    assert the_list.survey(app.scopes.prefix).entries == 0
+    first = the_list.raise_epoch(app.session()) / 1_000_000
+    for _ in range(1500):
+        the_list.end(app.session())
+    survey = the_list.survey(app.scopes.prefix)
+    assert survey.entries == 1501
+    assert survey.oldest == pytest.approx(first)
+    assert survey.next_expiry == pytest.approx(first + RETENTION)
+    assert survey.bytes > 1501 * 50
+
+
+def test_a_check_is_one_round_trip_of_one_command(the_list, app, bare):
+    scopes = (app.session(), app.subject(), app.subject(), app.everything)
+    the_list.lookup(scopes)
+    assert commands(bare, lambda: the_list.lookup(scopes)) == 1
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again(the_list, app, bare):
+    the_list.end(app.session())
+    bare.script_flush()
+    scope = app.session()
+    the_list.end(scope)
+    assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+
+
+def test_of_threads_and_lists_that_compare_at_once_one_wins(make_list, redis_server, app):
+    lists = [make_list(redis_server) for _ in range(4)]
+    scope = app.session()
+    start = threading.Barrier(8)
+
+    def race(number):
+        start.wait()
+        return lists[number % 4].compare_and_raise(scope, 0)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [epoch for epoch in pool.map(race, range(8)) if epoch is not None]
+    assert len(won) == 1
+
+
+def test_lists_that_meet_an_empty_server_agree_on_everything(make_list, redis_server, app, caplog):
+    lists = [make_list(redis_server) for _ in range(8)]
+    start = threading.Barrier(8)
+
+    def first_look(the_list):
+        start.wait()
+        return everything_of(the_list, app)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(first_look, lists))) == 1
+    assert len(caplog.records) == 1
+
+
+def test_the_awaitable_twins_do_the_same(the_list, app):
+    scope = app.session()
+
+    async def all_of_them():
+        first = await the_list.araise_epoch(scope)
+        second = await the_list.acompare_and_raise(scope, first)
+        assert second > first
+        assert await the_list.alookup((scope,)) == (second,)
+        assert await the_list.acompare_and_raise(scope, first, last=True) is None
+        await the_list.aend(scope)
+        assert await the_list.alookup((scope,), fresh=False) == (LAST_EPOCH,)
+        assert await the_list.aage(scope) == pytest.approx(0, abs=5)
+        assert await the_list.apurge() == 0
+        await the_list.asave()
+        everything = (await the_list.alookup((app.everything,)))[0]
+        await the_list.aclose()
+        await the_list.aclose()
+        return everything
+
+    assert asyncio.run(all_of_them()) == everything_of(the_list, app)
+
+
+def test_each_event_loop_has_connections_of_its_own(the_list, app):
+    scope = app.session()
+    the_list.end(scope)
+
+    async def look():
+        found = await asyncio.gather(*(the_list.alookup((scope,)) for _ in range(10)))
+        await the_list.aclose()
+        return found
+
+    for _ in range(3):
+        assert asyncio.run(look()) == [(LAST_EPOCH,)] * 10
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: asyncio.run(look()), range(4)):
+            assert found == [(LAST_EPOCH,)] * 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_connections_of_its_own(the_list, app, bare):
+    scope = app.session()
+    the_list.lookup((scope,))
+    before = {client["id"] for client in bare.client_list()}
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            the_list.end(scope)
+            after = {client["id"] for client in bare.client_list()}
+            status = 0 if len(after - before) >= 1 else 2
+        finally:
+            os._exit(status)
+    for _ in range(200):
+        the_list.lookup((scope, app.everything))
+    assert os.waitpid(child, 0)[1] == 0
+    assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+
+
+def test_closing_twice_and_going_on(the_list, app):
+    before = everything_of(the_list, app)
+    the_list.save()
+    the_list.close()
+    the_list.close()
+    assert everything_of(the_list, app) == before
+
+
+def test_threads_that_look_and_close_at_once(the_list, app):
+    scope = app.session()
+    the_list.end(scope)
+
+    def work(number):
+        for _ in range(30):
+            if number == 0:
+                the_list.close()
+            else:
+                assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+
+    with ThreadPoolExecutor(16) as pool:
+        for job in [pool.submit(work, number) for number in range(16)]:
+            job.result()
+
+
+# Arguments
+
+
+def test_the_address_comes_from_the_settings_unless_given(redis_server, make_app):
+    the_list = RedisRevocationList()
+    app = make_app(revocation_url=redis_server.url)
+    the_list.bind(app.settings)
+    assert everything_of(the_list, app) > 0
+    the_list.close()
+
+
+def test_without_an_address_the_setting_is_named(app):
+    with pytest.raises(InvalidSettings, match="SESSION_REVOCATION_URL"):
+        RedisRevocationList().bind(app.settings)
+
+
+def test_a_wrong_address_is_refused_without_showing_it():
+    for wrong in ("http://user:secret@host", 7, b"redis://host"):
+        with pytest.raises(InvalidSettings, match="redis://, rediss://, unix://") as caught:
+            RedisRevocationList(wrong)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3601])
+def test_a_staleness_out_of_bounds_is_refused(wrong):
+    with pytest.raises(InvalidSettings, match=r"0 to 3,600"):
+        RedisRevocationList("redis://localhost", max_staleness=wrong)
+
+
+def test_a_client_that_reads_from_replicas_is_refused():
+    class Client:
+        read_from_replicas = True
+
+    with pytest.raises(InvalidSettings, match="replicas"):
+        RedisRevocationList(client=Client())
+
+
+def test_a_ready_client_is_used_and_left_open(make_list, redis_server, app):
+    with redis_server.client() as client:
+        the_list = make_list(client=client)
+        scope = app.session()
+        the_list.end(scope)
+
+        async def look():
+            return await the_list.alookup((scope,))
+
+        assert asyncio.run(look()) == (LAST_EPOCH,)
+        the_list.close()
+        assert client.ping()
+
+
+def test_a_ready_client_that_decodes_its_answers(make_list, redis_server, app):
+    with redis.Redis(port=redis_server.port, decode_responses=True) as client:
+        the_list = make_list(client=client)
+        epoch = the_list.raise_epoch(app.session())
+        everything_of(the_list, app)
+        survey = the_list.survey(app.scopes.prefix)
+        assert survey.oldest == pytest.approx(epoch / 1_000_000)
+
+
+def test_a_ready_async_client(make_list, redis_server, app):
+    async def look():
+        async with redis.asyncio.Redis(port=redis_server.port) as client:
+            the_list = make_list(async_client=client)
+            scope = app.session()
+            await the_list.aend(scope)
+            assert await the_list.alookup((scope,)) == (LAST_EPOCH,)
+            with pytest.raises(InvalidArgument, match="client="):
+                the_list.lookup((scope,))
+
+    asyncio.run(look())
+
+
+def test_a_cluster(make_list, make_redis_server, app, make_app):
+    server = make_redis_server("--cluster-enabled", "yes")
+    with server.client() as bare:
+        bare.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        deadline = time.monotonic() + 10
+        while "ok" not in str(bare.execute_command("CLUSTER", "INFO")):
+            assert time.monotonic() < deadline
+    with redis.RedisCluster(host="127.0.0.1", port=server.port) as client:
+        the_list = make_list(client=client)
+        other = make_app(audience="other")
+        the_list.bind(other.settings)
+        for one in (app, other):
+            session, subject = one.session(), one.subject()
+            the_list.end(session)
+            epoch = the_list.raise_epoch(subject)
+            found = the_list.lookup((session, subject, one.everything))
+            assert found[:2] == (LAST_EPOCH, epoch)
+            assert the_list.age(session) == pytest.approx(0, abs=5)
+            assert the_list.survey(one.scopes.prefix).entries == 2
+
+
+# Servers that must not be believed
+
+
+def test_a_server_that_may_evict_is_refused_with_the_setting_to_change(
+    make_list, make_redis_server, app
+):
+    server = make_redis_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    the_list = make_list(server)
+    with pytest.raises(RevocationListUnavailable, match="maxmemory-policy to noeviction"):
+        everything_of(the_list, app)
+    with server.client() as bare:
+        bare.config_set("maxmemory-policy", "noeviction")
+        assert everything_of(the_list, app) > 0
+
+
+@pytest.mark.parametrize("policy", ["volatile-ttl", "allkeys-random"])
+def test_eviction_turned_on_later_is_noticed_within_a_second(make_list, redis_server, app, policy):
+    steady = Steady()
+    the_list = make_list(redis_server, clock=steady)
+    everything_of(the_list, app)
+    with redis_server.client() as bare:
+        bare.config_set("maxmemory", "100mb")
+        bare.config_set("maxmemory-policy", policy)
+        try:
+            steady.now += 1
+            with pytest.raises(RevocationListUnavailable, match=policy):
+                everything_of(the_list, app)
+        finally:
+            bare.config_set("maxmemory", 0)
+            bare.config_set("maxmemory-policy", "noeviction")
+
+
+def test_allow_eviction_warns_once(make_list, make_redis_server, app, caplog):
+    server = make_redis_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    steady = Steady()
+    the_list = make_list(server, allow_eviction=True, clock=steady)
+    for _ in range(3):
+        everything_of(the_list, app)
+        steady.now += 2
+    assert len([one for one in caplog.records if "may evict" in one.getMessage()]) == 1
+
+
+def test_a_replica_is_refused(make_list, make_redis_server, app):
+    primary, replica = make_redis_server(), make_redis_server()
+    with replica.client() as bare:
+        bare.replicaof("127.0.0.1", primary.port)
+    the_list = make_list(replica)
+    for call in (lambda: everything_of(the_list, app), lambda: the_list.end(app.session())):
+        with pytest.raises(RevocationListUnavailable, match="replica"):
+            call()
+
+
+def test_a_primary_that_becomes_a_replica_is_noticed_within_a_second(
+    make_list, make_redis_server, app
+):
+    steady = Steady()
+    primary, server = make_redis_server(), make_redis_server()
+    the_list = make_list(server, clock=steady)
+    everything_of(the_list, app)
+    with server.client() as bare:
+        bare.replicaof("127.0.0.1", primary.port)
+    with pytest.raises(RevocationListUnavailable):
+        the_list.end(app.session())
+    steady.now += 1
+    with pytest.raises(RevocationListUnavailable, match="replica"):
+        everything_of(the_list, app)
+
+
+def test_what_somebody_else_wrote_under_a_key_is_no_answer(the_list, app, bare):
+    everything_of(the_list, app)
+    (key,) = bare.keys("dcs1:*[*]")
+    bare.set(key, "junk")
+    with pytest.raises(RevocationListUnavailable):
+        everything_of(the_list, app)
+    with pytest.raises(RevocationListUnavailable):
+        the_list.raise_epoch(app.everything)
+
+
+def test_a_server_that_is_not_there(make_list, app):
+    the_list = make_list(url="redis://user:hidden@127.0.0.1:1/0")
+    calls = (
+        lambda: everything_of(the_list, app),
+        lambda: the_list.raise_epoch(app.session()),
+        lambda: the_list.compare_and_raise(app.session(), 0),
+        lambda: the_list.end(app.session()),
+        lambda: the_list.age(app.session()),
+        lambda: the_list.survey(app.scopes.prefix),
+        lambda: asyncio.run(the_list.alookup((app.everything,))),
+        lambda: asyncio.run(the_list.aend(app.session())),
+    )
+    for call in calls:
+        started = time.monotonic()
+        with pytest.raises(RevocationListUnavailable, match=r"127\.0\.0\.1:1/0") as caught:
+            call()
+        assert time.monotonic() - started < 1
+        assert "hidden" not in str(caught.value)
+
+
+# Bounded staleness
+
+
+@pytest.fixture
+def steady():
+    return Steady()
+
+
+@pytest.fixture
+def lazy(make_list, redis_server, steady):
+    return make_list(redis_server, max_staleness=0.5, clock=steady)
+
+
+def test_an_answer_is_reused_for_max_staleness_and_not_longer(lazy, the_list, app, bare, steady):
+    scope = app.session()
+    scopes = (scope, app.everything)
+    before = lazy.lookup(scopes)
+    the_list.end(scope)
+    steady.now += 0.499
+    assert lazy.lookup(scopes, fresh=False) == before
+    assert commands(bare, lambda: lazy.lookup(scopes, fresh=False)) == 0
+    steady.now += 0.001
+    assert lazy.lookup(scopes, fresh=False)[0] == LAST_EPOCH
+
+
+def test_a_fresh_lookup_always_asks(lazy, the_list, app):
+    scope = app.session()
+    assert lazy.lookup((scope,)) == (0,)
+    the_list.end(scope)
+    assert lazy.lookup((scope,)) == (LAST_EPOCH,)
+    assert lazy.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+
+
+def test_reuse_does_not_prolong_itself(lazy, the_list, app, steady):
+    scope = app.session()
+    lazy.lookup((scope,))
+    the_list.end(scope)
+    for _ in range(4):
+        assert lazy.lookup((scope,), fresh=False) == (0,)
+        steady.now += 0.124
+    steady.now += 0.01
+    assert lazy.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+
+
+@pytest.mark.parametrize("kind", ["session", "subject", "everything"])
+def test_an_own_revocation_counts_at_once(lazy, app, kind):
+    scopes = {"session": app.session(), "subject": app.subject(), "everything": app.everything}
+    asked = tuple(scopes.values())
+    another = (app.session(), *asked[1:])
+    for one in (asked, another):
+        lazy.lookup(one, fresh=False)
+    epoch = lazy.raise_epoch(scopes[kind])
+    place = list(scopes).index(kind)
+    assert lazy.lookup(asked, fresh=False)[place] == epoch
+    if kind != "session":
+        assert lazy.lookup(another, fresh=False)[place] == epoch
+
+
+def test_an_own_awaited_revocation_counts_at_once(lazy, app):
+    scope = app.session()
+
+    async def work():
+        assert await lazy.alookup((scope,), fresh=False) == (0,)
+        await lazy.aend(scope)
+        assert await lazy.alookup((scope,), fresh=False) == (LAST_EPOCH,)
+        await lazy.aclose()
+
+    asyncio.run(work())
+
+
+def test_an_answer_asked_before_an_own_revocation_is_never_kept(lazy, app, redis_server):
+    """One thread's lookup is answered, and held up; meanwhile another thread revokes."""
+    scope = app.session()
+    everything_of(lazy, app)
+    answered, go_on = threading.Event(), threading.Event()
+    lookup = lazy._lookup
+
+    def held_up(scopes):
+        steps = lookup(scopes)
+        reply = yield next(steps)
+        answered.set()
+        go_on.wait(10)
+        try:
+            steps.send(reply)
+        except StopIteration as done:
+            return done.value
+
+    lazy._lookup = held_up
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(lazy.lookup, (scope,), fresh=False)
+        assert answered.wait(10)
+        lazy.end(scope)
+        go_on.set()
+        assert looking.result() == (0,)
+    del lazy._lookup
+    assert lazy.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+
+
+def test_out_of_reach_nothing_is_believed_past_the_bound(make_list, make_redis_server, app, steady):
+    server = make_redis_server()
+    lazy = make_list(server, max_staleness=0.5, clock=steady)
+    before = everything_of(lazy, app)
+    server.kill()
+    steady.now += 0.4
+    assert lazy.lookup((app.everything,), fresh=False) == (before,)
+    with pytest.raises(RevocationListUnavailable):
+        lazy.lookup((app.everything,))
+    steady.now += 0.1
+    with pytest.raises(RevocationListUnavailable):
+        lazy.lookup((app.everything,), fresh=False)
+
+
+def test_a_revocation_that_failed_is_not_covered_by_an_old_answer(
+    make_list, make_redis_server, app, steady
+):
+    server = make_redis_server()
+    lazy = make_list(server, max_staleness=60, clock=steady)
+    scope = app.session()
+    assert lazy.lookup((scope,), fresh=False) == (0,)
+    server.kill()
+    with pytest.raises(RevocationListUnavailable):
+        lazy.end(scope)
+    with pytest.raises(RevocationListUnavailable):  # it may have been carried out
+        lazy.lookup((scope,), fresh=False)
+
+
+def test_the_setting_counts_unless_given_and_the_smallest_wins(redis_server, make_app, steady):
+    the_list = RedisRevocationList(redis_server.url, clock=steady)
+    one = make_app(max_staleness=10, audience="one")
+    two = make_app(max_staleness=2, audience="two")
+    the_list.bind(one.settings)
+    the_list.bind(two.settings)
+    other = RedisRevocationList(redis_server.url)
+    other.bind(one.settings)
+    scope = one.session()
+    the_list.lookup((scope,))
+    other.end(scope)
+    steady.now += 1.9
+    assert the_list.lookup((scope,), fresh=False) == (0,)
+    steady.now += 0.2
+    assert the_list.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+    the_list.close()
+    other.close()
+
+
+def test_the_answers_kept_are_bounded(lazy, app):
+    from duck_cookie_session.revocation.staleness import Answers
+
+    answers = Answers(lambda: 0.0)
+    answers.max_staleness = 1
+    for number in range(40_000):
+        answers.keep(answers.asking(), (b"%d" % number,), (number,))
+    assert answers.reuse((b"0",)) is None
+    assert answers.reuse((b"39999",)) == (39_999,)
+    kept = sum(answers.reuse((b"%d" % number,)) is not None for number in range(40_000))
+    assert kept == 32_768
+
+
+def test_without_staleness_every_lookup_asks(the_list, app, bare):
+    scope = app.session()
+    the_list.lookup((scope,), fresh=False)
+    assert commands(bare, lambda: the_list.lookup((scope,), fresh=False)) == 1
