@@ -43,7 +43,7 @@ def _client(url: str) -> Any:
 def _configured(client: Any, name: str) -> str | None:
     """A setting of the server; None where CONFIG is not allowed, as on some hosted ones."""
     try:
-        value = client.config_get(name).get(name)
+        value = next(iter(client.config_get(name).values()), None)
     except redis.ResponseError:
         return None
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
