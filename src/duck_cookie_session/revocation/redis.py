@@ -205,18 +205,17 @@ class RedisRevocationList(RevocationList):
     # What each call says to the server, in steps.
 
     def _lookup(self, scopes: Sequence[bytes]) -> Steps[tuple[int, ...]]:
-        yield from self._verify(scopes[0])
+        if not self._is_verified(scopes[0]):
+            yield from self._verify(scopes[0])
         asked = self._answers.asking()
         values = yield ("MGET", *map(key_of, scopes))
-        epochs = []
-        for scope, value in zip(scopes, values, strict=True):
-            if value is not None:
-                epochs.append(epoch_of(value))
-            elif is_everything(scope):
-                epochs.append((yield from self._make_everything(scope)))
-            else:
-                epochs.append(0)
-        self._answers.keep(asked, scopes, epochs)
+        epochs = [0 if value is None else epoch_of(value) for value in values]
+        if None in values:
+            for place, scope in enumerate(scopes):
+                if values[place] is None and is_everything(scope):
+                    epochs[place] = yield from self._make_everything(scope)
+        if self._answers.max_staleness:
+            self._answers.keep(asked, scopes, epochs)
         return tuple(epochs)
 
     def _make_everything(self, scope: bytes) -> Steps[int]:
@@ -267,12 +266,15 @@ class RedisRevocationList(RevocationList):
         retention = self.binding(prefix).retention
         return Survey(entries, used, oldest / 1e6, oldest / 1e6 + retention)
 
+    def _is_verified(self, scope: bytes) -> bool:
+        until = self._verified.get(scope[:PREFIX_BYTES])
+        return until is not None and self._clock() < until
+
     def _verify(self, scope: bytes) -> Steps[None]:
         """Whether the server may be believed: asked once a second and after each error."""
-        prefix = scope[:PREFIX_BYTES]
-        now = self._clock()
-        if now - self._verified.get(prefix, float("-inf")) < _VERIFIED_FOR:
+        if self._is_verified(scope):
             return
+        until = self._clock() + _VERIFIED_FOR
         info = yield ("INFO",)
         if info.get("role") != "master":
             raise RevocationListUnavailable(
@@ -282,7 +284,7 @@ class RedisRevocationList(RevocationList):
         policy = info.get("maxmemory_policy")
         if int(info.get("maxmemory") or 0) > 0 and policy != "noeviction":
             self._may_evict(str(policy))
-        self._verified[prefix] = now
+        self._verified[scope[:PREFIX_BYTES]] = until
 
     def _may_evict(self, policy: str) -> None:
         what = (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -28,6 +27,7 @@ from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from .redis_format import key_of
 
 _CONNECTIONS = 64
+_FAILURES = (RedisError, OSError, ValueError)  # ValueError: somebody else wrote under our keys
 
 Command = tuple[Any, ...]
 Result = TypeVar("Result")
@@ -106,56 +106,52 @@ class Connections:
             RevocationListUnavailable: the server can't be asked.
         """
         client = self._connected()
-        with self._explained():
-            try:
-                command = next(steps)
-                while True:
-                    try:
-                        reply = client.execute_command(*command, **_node(client, command, scope))
-                    except NoScriptError as error:
-                        command = steps.throw(error)
-                    else:
-                        command = steps.send(reply)
-            except StopIteration as done:
-                result: Result = done.value
-                return result
-            finally:
-                steps.close()
+        try:
+            command = next(steps)
+            while True:
+                try:
+                    reply = client.execute_command(*command, **_node(client, command, scope))
+                except NoScriptError as error:
+                    command = steps.throw(error)
+                else:
+                    command = steps.send(reply)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        except _FAILURES as error:
+            raise self._unavailable(error) from error
+        finally:
+            steps.close()
 
     async def arun(self, scope: bytes, steps: Steps[Result]) -> Result:
         """`run`, awaitable."""
         if self._given_async is None and self._given is not None:
             return await asyncio.to_thread(self.run, scope, steps)
         client = self._connected_async()
-        with self._explained():
-            try:
-                command = next(steps)
-                while True:
-                    try:
-                        reply = await client.execute_command(
-                            *command, **_node(client, command, scope)
-                        )
-                    except NoScriptError as error:
-                        command = steps.throw(error)
-                    else:
-                        command = steps.send(reply)
-            except StopIteration as done:
-                result: Result = done.value
-                return result
-            finally:
-                steps.close()
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
         try:
-            yield
-        except (RedisError, OSError, ValueError) as error:
-            self._on_error()
-            raise RevocationListUnavailable(
-                f"The revocation list on {self.where} can't be asked "
-                f"({type(error).__name__}: {error}). Check that the server runs, is reachable "
-                "from here, and lets this user run INFO, SCAN, MGET, EVAL and EVALSHA."
-            ) from error
+            command = next(steps)
+            while True:
+                try:
+                    reply = await client.execute_command(*command, **_node(client, command, scope))
+                except NoScriptError as error:
+                    command = steps.throw(error)
+                else:
+                    command = steps.send(reply)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        except _FAILURES as error:
+            raise self._unavailable(error) from error
+        finally:
+            steps.close()
+
+    def _unavailable(self, error: Exception) -> RevocationListUnavailable:
+        self._on_error()
+        return RevocationListUnavailable(
+            f"The revocation list on {self.where} can't be asked "
+            f"({type(error).__name__}: {error}). Check that the server runs, is reachable from "
+            "here, and lets this user run INFO, SCAN, MGET, EVAL and EVALSHA."
+        )
 
     def _connected(self) -> Any:
         if self._given is not None:

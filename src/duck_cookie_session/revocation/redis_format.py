@@ -28,7 +28,8 @@ Sessions and subjects expire in the server (PX); everything and clock never do.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
+from functools import lru_cache
 
 from .base import LAST_EPOCH, PREFIX_BYTES
 from .counting import clock_scope
@@ -99,11 +100,19 @@ return math.max(now[1] * 1000000 + now[2], last, made) - made
 """Gives microseconds since the entry was made, or nil without one."""
 
 
+_REST = PREFIX_BYTES + 1
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+@lru_cache(maxsize=64)
+def _tag(prefix: bytes) -> bytes:
+    return b"dcs1:{%b}:" % prefix.hex().encode()
+
+
 def key_of(scope: bytes) -> bytes:
     """The key of a scope."""
-    kind = scope[PREFIX_BYTES : PREFIX_BYTES + 1]
-    rest = urlsafe_b64encode(scope[PREFIX_BYTES + 1 :]).rstrip(b"=")
-    return b"dcs1:{%b}:%b%b" % (scope[:PREFIX_BYTES].hex().encode(), kind, rest)
+    rest = b2a_base64(scope[_REST:], newline=False).translate(_URL_SAFE, b"=")
+    return _tag(scope[:PREFIX_BYTES]) + scope[PREFIX_BYTES:_REST] + rest
 
 
 def clock_key(scope: bytes) -> bytes:
@@ -113,7 +122,7 @@ def clock_key(scope: bytes) -> bytes:
 
 def entry_pattern(prefix: bytes) -> bytes:
     """What SCAN matches the sessions and subjects of one application with."""
-    return b"dcs1:{%b}:[su]*" % prefix.hex().encode()
+    return _tag(prefix) + b"[su]*"
 
 
 def epoch_of(value: bytes | str) -> int:
