@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from tests.benchmarks import ours, web
+from tests.benchmarks import contenders, ours, web
 from tests.benchmarks.data import KEY_32, SECRET
+from tests.benchmarks.floor import FloorMiddleware
 from tests.benchmarks.peers import label, missing
 from tests.benchmarks.report import Section
 from tests.benchmarks.web import Answer
+
+FLOOR = "floor"
+"""Begins the name of what is no peer: bare Fernet and msgpack in a middleware, see floor.py."""
 
 Scope = MutableMapping[str, Any]
 Served = Callable[..., Awaitable[None]]
@@ -114,6 +118,10 @@ def _starlette_style(section: Section, loop: asyncio.AbstractEventLoop) -> list[
             starlette_endpoint(load_session), store=CookieStore(SECRET), lifetime=1_209_600
         )
         found.append(AsgiApplication(label("starsessions", "(signed)"), wrapped, loop, bare))
+    codec = contenders.bare_fernet()
+    found.append(
+        AsgiApplication(f"{FLOOR} ({codec.name})", FloorMiddleware(plain, codec), loop, bare)
+    )
     for kind in ("memory", "sqlite"):
         node = ours.node(section, kind)
         if node is not None:

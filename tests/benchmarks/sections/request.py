@@ -82,7 +82,7 @@ def _judge(section: Section) -> None:
         peers = [
             row.median
             for row in result.rows
-            if not row.name.startswith(ours.DISTRIBUTION)
+            if not row.name.startswith((ours.DISTRIBUTION, FLOOR))
             and (result is new or row.name != starlette)
         ]
         section.judge(what, result.median(own), min(peers), 1.0)
