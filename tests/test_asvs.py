@@ -77,8 +77,7 @@ def test_v3_3_5_never_more_than_4096_bytes(node: Node) -> None:
         session["text"] = "x" * length
         try:
             session.save()
-        except SessionTooLarge as error:
-            assert error.size > 4_096
+        except SessionTooLarge:
             assert session_headers(session) == [("Vary", "Cookie")]
         else:
             sizes.append(len("session_id") + len(session.session_key or ""))

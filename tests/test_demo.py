@@ -1,0 +1,262 @@
+"""The demo, run as a user runs it: two real Duck nodes, asked over HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis_server import WHY_NOT, RedisServer, redis_binary
+
+from duck_cookie_session import demo
+from duck_cookie_session.demo import nodes, page, tour
+from duck_cookie_session.demo.client import Browser
+
+COOKIE = "session_id"
+TIMEOUT = 60
+STATE = {
+    "node": 1,
+    "process": 4711,
+    "user": None,
+    "cart": [],
+    "session_id": None,
+    "issued": None,
+    "expires": None,
+    "bytes": 0,
+    "limit": 4096,
+    "list": "SQLiteRevocationList",
+}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[nodes.Nodes]:
+    with nodes.started() as found:
+        yield found
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """`demo`, started in an empty folder, with an empty folder for temporary files."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "duck_cookie_session", "demo"],
+        cwd=tmp_path / "here",
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _ports(process: subprocess.Popen[str]) -> list[int]:
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert "Ctrl-C" in lines[2]
+    return [int(re.fullmatch(r"Node \d: http://127.0.0.1:(\d+)\n", line)[1]) for line in lines[:2]]
+
+
+def _gone(port: int) -> bool:
+    """Whether nobody listens there any more, asked until that is so or time is up."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            Browser().get(port, "/")
+        except ConnectionRefusedError:
+            return True
+        except (OSError, http.client.HTTPException):
+            continue  # cut off while it ends
+    return False
+
+
+def test_check_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "duck_cookie_session", "demo", "--check"],
+        cwd=tmp_path / "here",
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = re.findall(r"^ ?\d+\. ok  ", done.stdout, re.MULTILINE)
+    assert len(steps) == 12
+    assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_check_fails_where_a_step_does_not_hold(
+    running: nodes.Nodes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_process = dataclasses.replace(running, ports=(running.ports[0],) * 2)
+    assert tour.walk(one_process) is False
+    assert (
+        "3. FAILED  see the cart on node 2: both nodes are one process" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_and_leaves_nothing_behind(
+    command: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    ports = _ports(command)
+    assert [Browser().get(port, "/").status for port in ports] == [200, 200]
+    command.send_signal(number)
+    assert command.wait(TIMEOUT) == 0
+    assert all(map(_gone, ports))
+    assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_nodes_end_with_a_demo_that_was_killed(command: subprocess.Popen[str]) -> None:
+    ports = _ports(command)
+    command.kill()
+    command.wait(TIMEOUT)
+    assert all(map(_gone, ports))
+
+
+@pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
+def test_check_holds_on_redis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        assert demo.run(check=True, redis=server.url) == 0
+    finally:
+        server.kill()
+    assert re.search(r"by node 2 within \d\.\d s \(max_staleness 2 s\)", capsys.readouterr().out)
+
+
+def test_without_duck_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "duck", None)
+    assert demo.run(check=True) == 2
+    assert "pip install 'duck-cookie-session[duck]'" in capsys.readouterr().err
+
+
+def test_without_the_redis_client_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert demo.run(check=True, redis="redis://127.0.0.1:1/0") == 2
+    assert "pip install 'duck-cookie-session[redis]'" in capsys.readouterr().err
+
+
+def test_a_node_that_does_not_start_is_shown_with_what_it_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
+    assert demo.run(check=True) == 1
+    error = capsys.readouterr().err
+    assert "node1 did not start" in error
+    assert "Fatal Python error" in error
+
+
+def test_a_full_cart_is_said_and_the_cookie_kept(running: nodes.Nodes) -> None:
+    browser, port = Browser(), running.ports[0]
+    for number in range(60):
+        answer = browser.post(port, "/cart", {"item": f"{number:02}" + "x" * 78})
+        if answer.all("Location") == ["/?done=full"]:
+            break
+    assert answer.all("Location") == ["/?done=full"]
+    assert answer.all("Set-Cookie") == []
+    assert len(browser.state(port)["cart"]) == number
+    assert number > 30
+    assert "would no longer fit" in browser.get(port, "/?done=full").text
+
+
+@pytest.mark.parametrize("path", ["/cart", "/login", "/logout", "/copy"])
+def test_nothing_is_changed_by_a_link(running: nodes.Nodes, path: str) -> None:
+    browser, port = Browser(), running.ports[1]
+    browser.post(port, "/login", {"name": "alice"})
+    before = browser.cookies[COOKIE]
+    assert browser.get(port, path + "?item=duck&name=mallory").status >= 400
+    assert browser.cookies[COOKIE] == before
+    assert browser.state(port)["user"] == "alice"
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "word"),
+    [
+        ("/cart", {"item": "  "}, "empty"),
+        ("/login", {"name": ""}, "nameless"),
+        ("/logout", {}, "nobody"),
+        ("/copy", {}, "nothing"),
+    ],
+)
+def test_what_a_visitor_can_not_do_is_said(
+    running: nodes.Nodes, path: str, form: dict[str, str], word: str
+) -> None:
+    answer = Browser().post(running.ports[0], path, form)
+    assert answer.status == 303
+    assert answer.all("Location") == [f"/?done={word}"]
+    assert answer.all("Set-Cookie") == []
+    assert word in page.NOTES
+
+
+def test_a_session_ended_in_another_tab_is_said(running: nodes.Nodes) -> None:
+    one, two = running.ports
+    browser = Browser()
+    browser.post(one, "/login", {"name": "alice"})
+    late = Browser(dict(browser.cookies))
+    browser.post(one, "/logout", {})
+    answer = late.post(two, "/cart", {"item": "late"})
+    assert answer.status == 303
+    assert answer.all("Set-Cookie") == []
+    assert late.state(two)["cart"] == []
+
+
+def _render(**changed: object) -> str:
+    options = {"note": "", "has_copy": False, "answer": None}
+    state = {**STATE, **{key: value for key, value in changed.items() if key in STATE}}
+    options |= {key: value for key, value in changed.items() if key in options}
+    return page.render(state, (8001, 8002), **options)
+
+
+def test_the_page_says_only_notes_of_its_own() -> None:
+    assert "Logged out." in _render(note="out")
+    text = _render(note="<b>out</b>")
+    assert 'role="status"' not in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize("field", ["user", "session_id", "list"])
+def test_the_page_escapes_what_it_shows(field: str) -> None:
+    known = {"session_id": "abc", "issued": 0, "expires": 60, "bytes": 200}
+    text = _render(**{**known, field: "<i>\"&'"})
+    assert "<i>" not in text
+    assert "&lt;i&gt;&quot;&amp;&#x27;" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({**STATE, "node": 2}, "Node 2 refused the copy"),
+        ({**STATE, "session_id": "x", "user": "<i>", "cart": ["a"]}, "&lt;i&gt;, 1 in the cart"),
+        ({**STATE, "session_id": "x"}, "accepted the copy: a visitor, 0 in the cart"),
+        ({"error": "OSError: <gone>"}, "Node 2 did not answer: OSError: &lt;gone&gt;"),
+    ],
+)
+def test_the_page_says_what_the_other_node_answered(answer: dict[str, object], said: str) -> None:
+    assert said in _render(answer=answer)
+
+
+def test_the_copy_is_presented_only_where_there_is_one() -> None:
+    assert "<button disabled>2. Present it" in _render()
+    assert "<button>2. Present it" in _render(has_copy=True)
