@@ -1,0 +1,1 @@
+"""The frameworks' own session tests, run with this library's sessions in place."""
