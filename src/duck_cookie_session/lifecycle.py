@@ -253,7 +253,7 @@ class Lifecycle:
             old = base.scopes[1]
             ended = yield ask("compare_and_raise", old, epochs[old], last=True)
             if ended is None:
-                raise self.revoked("ended")
+                raise self.revoked("ended", base)
             self.stats.count("revoked")
         self.stats.count("issued")
         if base is not None and base.data == write.packed and not moves:
@@ -263,10 +263,10 @@ class Lifecycle:
     def supersede_steps(self, base: Opened) -> Steps[Opened]:
         """Refuse every token of the session issued so far; of two at once, one wins."""
         epochs = yield ask("lookup", base.scopes)
-        self._refuse_revoked(self.judged(base, epochs))
+        self._refuse_revoked(self.judged(base, epochs), base)
         raised = yield ask("compare_and_raise", base.scopes[1], epochs[1])
         if raised is None:
-            raise self.revoked("superseded")
+            raise self.revoked("superseded", base)
         self.stats.count("revoked")
         return base._replace(claims=base.claims._replace(session_epoch=raised))
 
@@ -293,7 +293,7 @@ class Lifecycle:
             reason = self.judged(base, epochs)
             if reason is not None:
                 yield from self.raise_steps(scope)
-                raise self.revoked(reason)
+                raise self.revoked(reason, base)
             raised = yield ask("compare_and_raise", scope, epochs[2])
             if raised is not None:
                 self.stats.count("revoked")
@@ -371,7 +371,7 @@ class Lifecycle:
     def _judge_base(
         self, base: Opened, epochs: dict[bytes, int], now: int, *, renewed: bool
     ) -> None:
-        self._refuse_revoked(self.judged(base, [epochs[scope] for scope in base.scopes]))
+        self._refuse_revoked(self.judged(base, [epochs[scope] for scope in base.scopes]), base)
         if now >= base.claims.created + self._absolute_age:
             raise SessionExpired(
                 "The session is past its absolute age and can't be saved; log in again."
@@ -391,13 +391,13 @@ class Lifecycle:
                 browser_length = base.claims.browser_length
         return expiry, browser_length
 
-    def _refuse_revoked(self, reason: str | None) -> None:
+    def _refuse_revoked(self, reason: str | None, base: Opened) -> None:
         if reason is not None:
-            raise self.revoked(reason)
+            raise self.revoked(reason, base)
 
-    def revoked(self, reason: str) -> SessionRevoked:
-        """The error that a revoked session is answered with, counted."""
-        self.stats.count_refused(reason)
+    def revoked(self, reason: str, base: Opened | None = None) -> SessionRevoked:
+        """The error that a revoked session is answered with, counted and logged."""
+        self.refuse(Refusal(reason), base)
         return SessionRevoked(
             f"The session was revoked ({reason}) while this request was under way; nothing was "
             "saved. Load the session anew."

@@ -1,0 +1,57 @@
+"""The Prometheus collector, scraped as a server would."""
+
+from __future__ import annotations
+
+import pytest
+from support import Node
+
+pytest.importorskip("prometheus_client", reason="prometheus-client is missing (extra `prometheus`)")
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from duck_cookie_session.contrib.prometheus import SessionCollector
+from duck_cookie_session.errors import TokenRefused
+from duck_cookie_session.stats import COUNTED
+
+
+def scraped(registry: CollectorRegistry) -> dict[str, float]:
+    lines = generate_latest(registry).decode().splitlines()
+    samples = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in samples}
+
+
+def test_every_counter_is_there_from_the_start(node: Node) -> None:
+    registry = CollectorRegistry()
+    registry.register(SessionCollector(node.connector))
+    assert scraped(registry) == {
+        **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED},
+        **{
+            f'duck_cookie_session_refused_total{{reason="{reason}"}}': 0.0
+            for reason in TokenRefused.REASONS
+        },
+    }
+
+
+def test_a_scrape_shows_what_happened(node: Node) -> None:
+    registry = CollectorRegistry()
+    registry.register(SessionCollector(node.connector))
+    token = node.start(a=1)
+    node.read(token)
+    node.connector.delete_session(token)
+    node.read(token)
+    node.read("junk!")
+    found = {name: value for name, value in scraped(registry).items() if value}
+    assert found["duck_cookie_session_issued_total"] == 1
+    assert found["duck_cookie_session_read_total"] == 1
+    assert found["duck_cookie_session_revoked_total"] == 1
+    assert found['duck_cookie_session_refused_total{reason="ended"}'] == 1
+    assert found['duck_cookie_session_refused_total{reason="malformed"}'] == 1
+
+
+def test_each_counter_has_its_help_and_type(node: Node) -> None:
+    registry = CollectorRegistry()
+    registry.register(SessionCollector(node.connector))
+    text = generate_latest(registry).decode()
+    for name in (*COUNTED, "refused"):
+        assert f"# TYPE duck_cookie_session_{name}_total counter" in text
+        assert f"# HELP duck_cookie_session_{name}_total " in text
