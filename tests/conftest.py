@@ -13,9 +13,13 @@ from support import Clock, Node, SwitchableList, make_settings
 from duck_cookie_session import RevocationList, SessionSettings, SQLiteRevocationList
 from duck_cookie_session.session_storage_connector import globals as process
 
-# A deadline would make the suite fail on a busy machine, and says nothing of the code.
+# A deadline would make the suite fail on a busy machine, and says nothing of the code. A node
+# serves all examples of a test: each has sessions of its own.
 settings.register_profile(
-    "quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick",
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("deep", settings.get_profile("quick"), max_examples=3_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

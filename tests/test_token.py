@@ -3,14 +3,14 @@ from __future__ import annotations
 import base64
 import string
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support import OTHER_SECRET, SECRET, Clock, Node, make_settings
+from support import OTHER_SECRET, SECRET, Node, SwitchableList, make_settings
 
-from duck_cookie_session import MemoryRevocationList
 from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.keyring import KeyRing
 from duck_cookie_session.token import (
@@ -28,13 +28,10 @@ RING = KeyRing.of(make_settings())
 CLAIMS = Claims(bytes(16), AT * 1000, AT * 1000 + 60_000, 60_000, False, 0, 0, 5, None)
 
 
-@pytest.fixture(scope="module")
-def module_node() -> Any:
-    """One node for all examples: building one derives keys."""
-    clock = Clock()
-    made = Node(MemoryRevocationList(clock), clock, make_settings(token_cache_size=0))
-    yield made
-    made.connector.close()
+@pytest.fixture
+def node(make_node: Callable[..., Node], revocations: SwitchableList) -> Node:
+    """Without a cache: every read goes the whole way."""
+    return make_node(revocations, token_cache_size=0)
 
 
 def token_with(node: Node, size: int) -> str:
@@ -49,41 +46,39 @@ sizes = st.sampled_from([0, 16, 32])
 
 
 @given(size=sizes, at=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_any_bit_flipped_of_the_text(module_node: Node, size: int, at: int, bit: int) -> None:
-    token = token_with(module_node, size)
+def test_any_bit_flipped_of_the_text(node: Node, size: int, at: int, bit: int) -> None:
+    token = token_with(node, size)
     at %= len(token)
     flipped = token[:at] + chr(ord(token[at]) ^ 1 << bit) + token[at + 1 :]
-    assert module_node.read(token) is not None
-    assert module_node.read(flipped) is None
+    assert node.read(token) is not None
+    assert node.read(flipped) is None
 
 
 @given(size=sizes, at=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_any_bit_flipped_of_what_it_encodes(
-    module_node: Node, size: int, at: int, bit: int
-) -> None:
-    token = token_with(module_node, size)
+def test_any_bit_flipped_of_what_it_encodes(node: Node, size: int, at: int, bit: int) -> None:
+    token = token_with(node, size)
     raw = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     raw[at % len(raw)] ^= 1 << bit
     flipped = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-    assert module_node.read(flipped) is None
+    assert node.read(flipped) is None
 
 
-def test_every_bit_of_one_token(module_node: Node) -> None:
-    token = token_with(module_node, 0)
+def test_every_bit_of_one_token(node: Node) -> None:
+    token = token_with(node, 0)
     raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     for at in range(len(raw)):
         for bit in range(8):
             flipped = bytearray(raw)
             flipped[at] ^= 1 << bit
             text = base64.urlsafe_b64encode(flipped).decode().rstrip("=")
-            assert module_node.read(text) is None, (at, bit)
+            assert node.read(text) is None, (at, bit)
 
 
-def test_every_truncation(module_node: Node) -> None:
-    token = token_with(module_node, 16)
+def test_every_truncation(node: Node) -> None:
+    token = token_with(node, 16)
     for end in range(len(token)):
-        assert module_node.read(token[:end]) is None
-        assert module_node.read(token[end + 1 :]) is None
+        assert node.read(token[:end]) is None
+        assert node.read(token[end + 1 :]) is None
 
 
 @given(size=sizes, at=st.integers(0, 10_000), text=st.text(min_size=1, max_size=5))
@@ -94,16 +89,16 @@ def test_every_truncation(module_node: Node) -> None:
 @example(size=32, at=50, text="\n")
 @example(size=32, at=50, text="\0")
 @example(size=32, at=10_000, text="\ud800")
-def test_any_characters_put_in_or_after(module_node: Node, size: int, at: int, text: str) -> None:
-    token = token_with(module_node, size)
+def test_any_characters_put_in_or_after(node: Node, size: int, at: int, text: str) -> None:
+    token = token_with(node, size)
     at = min(at, len(token))
-    assert module_node.read(token[:at] + text + token[at:]) is None
+    assert node.read(token[:at] + text + token[at:]) is None
 
 
 @pytest.mark.parametrize("size", [0, 16, 32])
-def test_other_spellings_of_the_same_bytes(module_node: Node, size: int) -> None:
+def test_other_spellings_of_the_same_bytes(node: Node, size: int) -> None:
     """All of these decrypt under a lenient base64 decoder."""
-    token = token_with(module_node, size)
+    token = token_with(node, size)
     padding = "=" * (-len(token) % 4)
     spellings = {
         token + "=",
@@ -125,8 +120,8 @@ def test_other_spellings_of_the_same_bytes(module_node: Node, size: int) -> None
         assert last % (1 << spare) == 0
         spellings |= {token[:-1] + ALPHABET[last + n] for n in range(1, 1 << spare)}
     for spelling in spellings - {token}:
-        assert module_node.read(spelling) is None, spelling[-10:]
-    assert module_node.read(token) is not None
+        assert node.read(spelling) is None, spelling[-10:]
+    assert node.read(token) is not None
 
 
 @given(st.text(ALPHABET + "=+/ \n", max_size=40))
@@ -148,14 +143,14 @@ def test_the_one_spelling_is_what_encoding_again_gives(text: str) -> None:
 @example("gAAAAA" + "A" * 100)
 @example("\0")
 @example(b"\xff")
-def test_anything_at_all_is_none_and_no_exception(module_node: Node, anything: Any) -> None:
-    assert module_node.read(anything) is None
-    session = module_node.request(anything)
+def test_anything_at_all_is_none_and_no_exception(node: Node, anything: Any) -> None:
+    assert node.read(anything) is None
+    session = node.request(anything)
     assert session == {}
     assert not session.needs_update()
 
 
-def test_longer_than_a_cookie_is_refused_before_any_key(module_node: Node) -> None:
+def test_longer_than_a_cookie_is_refused_before_any_key(node: Node) -> None:
     for length, reason in ((4096, "no key"), (4097, "malformed")):
         with pytest.raises(TokenRefused, match=reason):
             open_token(RING, "A" * length)
@@ -164,19 +159,17 @@ def test_longer_than_a_cookie_is_refused_before_any_key(module_node: Node) -> No
 @given(secret=st.text(min_size=32, max_size=40).filter(lambda text: text != SECRET))
 @example(OTHER_SECRET)
 @example(SECRET + "\0")
-def test_a_token_of_another_secret(module_node: Node, secret: str) -> None:
+def test_a_token_of_another_secret(node: Node, secret: str) -> None:
     foreign = KeyRing.of(make_settings(secret_keys=[secret]))
-    assert module_node.read(seal_token(foreign, CLAIMS, b"\x80", AT)) is None
+    assert node.read(seal_token(foreign, CLAIMS, b"\x80", AT)) is None
 
 
 @given(st.sampled_from(["cookie_name", "audience"]), st.text(ALPHABET, min_size=1, max_size=10))
-def test_a_token_of_another_cookie_name_or_audience(
-    module_node: Node, field: str, text: str
-) -> None:
+def test_a_token_of_another_cookie_name_or_audience(node: Node, field: str, text: str) -> None:
     settings = make_settings(**{field: text})
     assume(settings.application != make_settings().application)
     token = seal_token(KeyRing.of(settings), CLAIMS, b"\x80", AT)
-    assert module_node.read(token) is None
+    assert node.read(token) is None
 
 
 # What our key sealed, but not as a session.
@@ -190,7 +183,7 @@ def test_a_token_of_another_cookie_name_or_audience(
 @example(bytes([1, 4 | 32]) + bytes(33) + b"\x00")
 @example(bytes([1, 2 | 8 | 16]) + bytes(40))
 @example(bytes([1, 4]) + bytes(33) + b"\x01\xff")
-def test_other_uses_of_the_key_are_malformed(module_node: Node, plain: bytes) -> None:
+def test_other_uses_of_the_key_are_malformed(node: Node, plain: bytes) -> None:
     token = RING.encrypt(plain, AT).decode().rstrip("=")
     try:
         claims, data, number = open_token(RING, token)
@@ -203,7 +196,7 @@ def test_other_uses_of_the_key_are_malformed(module_node: Node, plain: bytes) ->
         assert number == 0
         assert len(claims.session_id) == 16
     assert reason == "malformed"
-    assert module_node.read(token) is None
+    assert node.read(token) is None
 
 
 @given(st.binary(max_size=60))
@@ -211,13 +204,13 @@ def test_other_uses_of_the_key_are_malformed(module_node: Node, plain: bytes) ->
 @example(b"\x93\x01")
 @example(b"\x01")
 @example(b"\x80\x80")
-def test_foreign_data_under_good_claims_load_as_empty(module_node: Node, data: bytes) -> None:
-    everything = module_node.connector.set_session(None, {})
+def test_foreign_data_under_good_claims_load_as_empty(node: Node, data: bytes) -> None:
+    everything = node.connector.set_session(None, {})
     good = open_token(RING, everything)[0]
     token = seal_token(RING, good, data, AT)
-    read = module_node.read(token)
+    read = node.read(token)
     assert read is None or isinstance(read, dict)
-    session = module_node.request(token)
+    session = node.request(token)
     assert session == (read or {})
 
 
@@ -238,8 +231,8 @@ def _padded(token: str) -> bytes:
     return (token + "=" * (-len(token) % 4)).encode()
 
 
-def test_a_session_of_400_packed_bytes_fits_690_characters(module_node: Node) -> None:
-    token = module_node.connector.set_session(None, {"user": 1, "data": "x" * 385})
+def test_a_session_of_400_packed_bytes_fits_690_characters(node: Node) -> None:
+    token = node.connector.set_session(None, {"user": 1, "data": "x" * 385})
     assert len(open_token(RING, token)[1]) == 400
     assert len(token) <= 690
 
