@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.test.utils import override_settings
 from django.urls import path
 
-from tests.benchmarks import web
+from tests.benchmarks import ours, web
 from tests.benchmarks.data import SECRET
 
 
@@ -21,6 +21,7 @@ def configure() -> None:
         settings.configure(
             SECRET_KEY=SECRET,
             ALLOWED_HOSTS=["*"],
+            SESSION_COOKIE_NAME=ours.COOKIE_NAME,
             ROOT_URLCONF="tests.benchmarks.django_app",
             LOGGING_CONFIG=None,
         )

@@ -11,11 +11,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any
 
 from tests.benchmarks import ours, web
 from tests.benchmarks.data import SECRET
+from tests.benchmarks.measure import Batch, calling, same
 
 SESSIONS = ("none", "file", "memory", "sqlite")
 """No session middleware; Duck's own engine with file storage; this library over either list."""
@@ -133,11 +133,12 @@ def _command(command: dict[str, Any]) -> dict[str, Any]:
         pairs = [line.partition(":")[::2] for line in head.split("\r\n")]
         set_cookies = [value.strip() for name, value in pairs if name.lower() == "set-cookie"]
         return {"body": response.content.decode(), "cookies": web.cookies_of(set_cookies)}
-    raws = [_raw(command["path"], command["cookie"]) for _ in range(command["count"])]
-    start = perf_counter_ns()
-    for raw in raws:
-        _serve(raw)
-    return {"nanoseconds": (perf_counter_ns() - start) / command["count"]}
+    return {"nanoseconds": _batch(command["path"], command["cookie"])(command["count"])}
+
+
+def _batch(path: str, cookie: str) -> Batch:
+    raw = _raw(path, cookie)
+    return calling(_serve, same(raw))
 
 
 def main() -> None:

@@ -190,7 +190,14 @@ def django_handler(section: Section, kind: str, handler: Callable[..., Any]) -> 
     made = node(section, kind)
     if made is None:
         return None
-    if find_spec("duck_cookie_session.contrib.django") is None:
-        section.leave_out(f"{DISTRIBUTION} in Django (not in this version)")
-        return None
-    raise NotImplementedError
+    from duck_cookie_session.contrib import django as library
+
+    module = library.__name__
+    inner = handler(MIDDLEWARE=[f"{module}.SessionMiddleware"], SESSION_ENGINE=module)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        # A Django project has one connector; here two projects share a process.
+        library._connector = made.own
+        return inner(environ, start_response)
+
+    return application

@@ -201,10 +201,14 @@ def _redis_checks(section: Section, size: int, url: str, options: Options) -> No
         client.set("benchmark", "0")
         known = dict.fromkeys(seen, 0)
         entries = [
-            Contender("bare GET", calling(client.get, same("benchmark"))),
-            Contender("strict, same client", calling(shared.lookup, same(seen))),
-            Contender("strict, client of its own", calling(own.lookup, same(seen))),
-            Contender("strict, sessions not seen before", calling(own.lookup, fresh_scopes), 500),
+            Contender("bare GET", calling(client.get, same("benchmark"), waits=True)),
+            Contender("strict, same client", calling(shared.lookup, same(seen), waits=True)),
+            Contender("strict, client of its own", calling(own.lookup, same(seen), waits=True)),
+            Contender(
+                "strict, sessions not seen before",
+                calling(own.lookup, fresh_scopes, waits=True),
+                500,
+            ),
             Contender(BOUNDED, calling(partial(bounded.lookup, fresh=False), same(seen))),
             Contender("dict lookup", calling(known.get, same(seen[1])), 20_000),
         ]

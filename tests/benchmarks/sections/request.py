@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.benchmarks import ours, web
-from tests.benchmarks.asgi_apps import AsgiApplication, applications
+from tests.benchmarks.asgi_apps import FLOOR, AsgiApplication, applications
 from tests.benchmarks.measure import Contender, Options, added, awaiting, measure
 from tests.benchmarks.report import Section, Table
 
