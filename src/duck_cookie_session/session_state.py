@@ -218,11 +218,20 @@ class SessionState(LazyDict):
         if overlay is not None:
             self._written = self._exposed = True
 
-    async def acheck(self) -> None:
-        """Open the claims and await the list, before anything touches the session.
+    def check(self) -> None:
+        """Open the claims and ask the list, before anything touches the session.
 
         The data stay packed until they are touched.
         """
+        if not self._filled and self._checked is None and self._key:
+            try:
+                self._checked = self.session_storage_connector.load(self._key)
+            except RevocationListUnavailable:
+                self.unavailable = True
+                raise
+
+    async def acheck(self) -> None:
+        """`check`, awaitable."""
         if not self._filled and self._checked is None and self._key:
             try:
                 self._checked = await self.session_storage_connector.aload(self._key)

@@ -4,17 +4,25 @@
 
 Beyond Duck's own: an error of `save()` never loses the rest of a response, a request that ends in
 status 500 or above saves nothing (its revocations and the deleting cookie go out all the same),
-`Vary: Cookie` and `Cache-Control: no-store` where due. A limit of Duck: what CUSTOM_TEMPLATES puts
-in the place of a response comes after the middlewares and carries none of this.
+503 with Retry-After where the revocation list is unreachable, `Vary: Cookie` and `Cache-Control:
+no-store` where due. `Domain` is sent only if SESSION_COOKIE_DOMAIN is set. Limits of Duck: what
+CUSTOM_TEMPLATES puts in the place of a response comes after the middlewares and carries none of
+this, and with DEBUG=True Duck writes `no-cache` over our `Cache-Control`.
 """
 
 from __future__ import annotations
 
+from http.cookies import Morsel
 from typing import Any
 
 from duck.http.middlewares.contrib.session import SessionMiddleware as DuckSessionMiddleware
+from duck.http.response import HttpResponse
+from duck.settings import SETTINGS
+from duck.shortcuts import replace_response
 
-from ..cookie import merge_vary, session_headers
+from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
+from ..errors import RevocationListUnavailable
+from ..session_state import logger
 
 SERVER_ERROR = 500
 
@@ -23,11 +31,57 @@ class SessionMiddleware(DuckSessionMiddleware):  # type: ignore[misc]  # Duck sh
     """Loads the session from its cookie and answers with the cookie that it needs."""
 
     @classmethod
+    def get_session_key_from_cookie(cls, request: Any) -> str | None:
+        """The session's cookie in a request, as it stands there."""
+        header = request.get_header("Cookie")
+        return find_cookie(header, SETTINGS["SESSION_COOKIE_NAME"]) if header else None
+
+    @classmethod
+    def process_request(cls, request: Any) -> int:
+        """Hand the cookie to the session, which looks at it when it is touched.
+
+        With a list across the network and ASYNC_HANDLING the list is asked here, in Duck's thread:
+        an async view can't wait for it where it touches the session.
+        """
+        passed: int = super().process_request(request)
+        if SETTINGS["ASYNC_HANDLING"]:
+            connector = request.SESSION.session_storage_connector
+            if not connector.revocations.local:
+                request.SESSION.check()
+        return passed
+
+    @classmethod
     def process_response(cls, response: Any, request: Any) -> None:
         """Put onto the response what the session needs it to carry."""
-        for name, value in session_headers(
-            request.SESSION, failed=response.status_code >= SERVER_ERROR
-        ):
-            if name == "Vary":
-                value = merge_vary(response.get_header("Vary"))
-            response.set_header(name, value)
+        failed = response.status_code >= SERVER_ERROR
+        vary = response.get_header("Vary")
+        try:
+            added = session_headers(request.SESSION, failed=failed, vary=vary)
+        except RevocationListUnavailable as error:
+            logger.error("The revocation list is unreachable, answered 503: %s", error)
+            headers = dict(UNAVAILABLE_HEADERS)
+            new = HttpResponse(UNAVAILABLE_BODY, status_code=503, headers=headers)
+            replace_response(response, new)
+            return
+        for name, value in added:
+            if name != "Set-Cookie":
+                response.set_header(name, value)
+            elif SETTINGS["SESSION_COOKIE_NAME"] not in response.cookies:
+                # Else something wrote that cookie already; as Duck's own, leave it.
+                response.cookies[SETTINGS["SESSION_COOKIE_NAME"]] = _Written(value)
+
+
+class _Written(Morsel[str]):
+    """A cookie among Duck's that goes out as it was written, `Partitioned` and all."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        name, _, rest = text.partition("=")
+        value = rest.partition(";")[0]
+        self.set(name, value, value)
+        self._text = text
+
+    def OutputString(self, attrs: Any = None) -> str:
+        """What stands after `Set-Cookie:`."""
+        del attrs
+        return self._text
