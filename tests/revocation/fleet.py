@@ -1,0 +1,447 @@
+"""Many processes that share sessions and one revocation list, and a judge of what they saw.
+
+Each process works on tokens that all of them hand around, in random order, and writes down what it
+did: when it began, when it ended (one monotonic clock for the whole machine) and what came of it.
+`violations` holds these logs against the two promises: no token is accepted after its revocation
+returned, and none is refused that was not revoked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import random
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from duck_cookie_session import (
+    RevocationListUnavailable,
+    SessionRevoked,
+    SessionSettings,
+    SessionStorageConnector,
+    SessionStore,
+    SQLiteRevocationList,
+)
+from duck_cookie_session.revocation.redis import RedisRevocationList
+
+SECRET = "the secret that all processes of the fleet share"
+SLOTS = 24
+SLOT_BYTES = 1024
+USERS = [f"user {number}" for number in range(8)]
+SPAWN = multiprocessing.get_context("spawn")
+
+WEIGHTS = {
+    "read": 48,
+    "read an old one": 15,
+    "update": 16,
+    "start": 8,
+    "supersede": 4,
+    "log in": 5,
+    "log out": 2,
+    "log out others": 1,
+    "log out a subject": 0.8,
+    "clear all": 0.2,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one process is to do.
+
+    Attributes:
+        where: a Redis URL, or the folder of an SQLite list.
+        number: which process it is.
+        seed: of its random choices.
+        operations: how many at most.
+        seconds: how long at most.
+        max_staleness: seconds.
+        clock_offset: seconds that its clock is ahead.
+        step: seconds by which its clock is set forward half-way; negative: back.
+        timeout: of the Redis list, seconds.
+    """
+
+    where: str
+    number: int
+    seed: int
+    operations: int = 10**9
+    seconds: float = 600.0
+    max_staleness: float = 0.0
+    clock_offset: float = 0.0
+    step: float = 0.0
+    timeout: float = 0.25
+
+
+class Event(NamedTuple):
+    """One thing that one process did.
+
+    Attributes:
+        kind: "save", "read" or "revoke".
+        began, ended: nanoseconds.
+        node: number of the process.
+        outcome: "done", "refused", or "unavailable" (it may have been carried out).
+        token: of a save the new one, of a read the one read.
+        base: of a save the token that it went on from.
+        session: of a save its new session id; of a revocation the session.
+        subject: of a save or a revocation.
+        adopted: of a save: the kind of scope ("session", "subject") whose epoch its own request
+            raised just before, and when that had ended.
+    """
+
+    kind: str
+    began: int
+    ended: int
+    node: int
+    outcome: str
+    token: str | None = None
+    base: str | None = None
+    session: bytes | None = None
+    subject: str | None = None
+    adopted: tuple[str, int] | None = None
+
+
+class Worker:
+    """One process of the fleet."""
+
+    def __init__(self, plan: Plan, slots: Any) -> None:
+        self.plan = plan
+        self.slots = slots
+        self.random = random.Random(plan.seed * 1_000 + plan.number)
+        self.log: list[Event] = []
+        self.old: deque[str] = deque(maxlen=60)
+        self.step = 0.0
+        settings = SessionSettings(
+            secret_keys=SECRET, subject_key="user", max_staleness=plan.max_staleness
+        )
+        if "://" in plan.where:
+            the_list: Any = RedisRevocationList(plan.where, timeout=plan.timeout)
+        else:
+            the_list = SQLiteRevocationList(plan.where, clock=self.clock, busy_timeout=30)
+        self.connector = SessionStorageConnector(
+            lambda: the_list, settings=settings, clock=self.clock
+        )
+
+    def clock(self) -> float:
+        return time.time() + self.plan.clock_offset + self.step
+
+    def work(self) -> list[Event]:
+        started = time.monotonic()
+        kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
+        for number in itertools.count():
+            passed = time.monotonic() - started
+            if number >= self.plan.operations or passed > self.plan.seconds:
+                break
+            if number * 2 > self.plan.operations or passed * 2 > self.plan.seconds:
+                self.step = self.plan.step
+            (kind,) = self.random.choices(kinds, weights)
+            getattr(self, kind.replace(" ", "_"))()
+            if self.log and self.log[-1].outcome == "unavailable":
+                time.sleep(0.002)  # leave the processor to the server that is to come back
+        self.connector.close()
+        return self.log
+
+    # What passes from process to process.
+
+    def take(self, slot: int) -> str | None:
+        with self.slots.get_lock():
+            text = self.slots[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]
+        return text.rstrip(b"\0").decode() or None
+
+    def give(self, slot: int, token: str | None) -> None:
+        if token is not None:
+            self.old.append(token)
+            with self.slots.get_lock():
+                self.slots[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES] = token.encode().ljust(
+                    SLOT_BYTES, b"\0"
+                )
+
+    def slot(self) -> tuple[int, str | None]:
+        slot = self.random.randrange(SLOTS)
+        return slot, self.take(slot)
+
+    # What is written down.
+
+    def did(self, kind: str, call: Callable[[], Any], **what: Any) -> Any:
+        """Carry out a call and log it; a save's call gives (token, subject)."""
+        began = time.monotonic_ns()
+        given, outcome = None, "done"
+        try:
+            given = call()
+        except SessionRevoked:
+            outcome = "refused"
+        except RevocationListUnavailable:
+            outcome = "unavailable"
+        ended = time.monotonic_ns()
+        if kind == "read" and outcome == "done" and given is None:
+            outcome = "refused"
+        if kind == "save" and outcome == "done":
+            token, subject = given
+            session = self.connector.session_id_of(token)
+            what |= {"token": token, "session": session, "subject": subject}
+            given = token
+        self.log.append(Event(kind, began, ended, self.plan.number, outcome, **what))
+        return given
+
+    # What it does.
+
+    def start(self) -> None:
+        data = {"n": self.random.random()}
+        if self.random.random() < 0.7:
+            data["user"] = self.random.choice(USERS)
+        token = self.did("save", lambda: (self.connector.set_session(None, data), data.get("user")))
+        self.give(self.random.randrange(SLOTS), token)
+
+    def read(self) -> None:
+        _, token = self.slot()
+        if token is None or not self.did(
+            "read", lambda: self.connector.get_session(token), token=token
+        ):
+            self.start()
+
+    def read_an_old_one(self) -> None:
+        if self.old:
+            token = self.random.choice(self.old)
+            self.did("read", lambda: self.connector.get_session(token), token=token)
+
+    def update(self) -> None:
+        slot, token = self.slot()
+        if token is None:
+            return
+        subject = self.subject_in(token)
+        change = {"n": self.random.random()}
+        self.give(
+            slot,
+            self.did(
+                "save",
+                lambda: (self.connector.update_session(token, change), subject),
+                base=token,
+            ),
+        )
+
+    def log_out(self) -> None:
+        _, token = self.slot()
+        if token is not None:
+            session = self.connector.session_id_of(token)
+            self.did("revoke", lambda: self.connector.delete_session(token), session=session)
+
+    def log_out_a_subject(self) -> None:
+        subject = self.random.choice(USERS)
+        self.did("revoke", lambda: self.connector.delete_subject(subject), subject=subject)
+
+    def clear_all(self) -> None:
+        self.did("revoke", self.connector.clear_all_sessions)
+
+    def supersede(self) -> None:
+        slot, token, store = self.loaded()
+        if store is None:
+            return
+        self.did(
+            "supersede", store.supersede, base=token, session=self.connector.session_id_of(token)
+        )
+        if self.log[-1].outcome == "done":
+            self.save(slot, token, store, adopted=("session", self.log[-1].ended))
+
+    def log_out_others(self) -> None:
+        slot, token, store = self.loaded()
+        if store is None or store.get("user") is None:
+            return
+        self.did("revoke", store.delete_other_sessions, subject=store["user"])
+        if self.log[-1].outcome == "done":
+            self.save(slot, token, store, adopted=("subject", self.log[-1].ended))
+
+    def log_in(self) -> None:
+        slot, token, store = self.loaded()
+        if store is None:
+            return
+        store["user"] = self.random.choice([user for user in USERS if user != store.get("user")])
+        self.save(slot, token, store)
+
+    def loaded(self) -> tuple[int, str, SessionStore] | tuple[None, None, None]:
+        slot, token = self.slot()
+        if token is None:
+            return None, None, None
+        store = SessionStore(token, connector=self.connector)
+        live = self.did("read", lambda: store.load() or None, token=token)
+        return (slot, token, store) if live else (None, None, None)
+
+    def save(self, slot: int, base: str, store: SessionStore, adopted: Any = None) -> None:
+        store["n"] = self.random.random()
+
+        def save() -> tuple[str | None, Any]:
+            store.save()
+            return store.session_key, store.get("user")
+
+        self.give(slot, self.did("save", save, base=base, adopted=adopted))
+
+    def subject_in(self, token: str) -> str | None:
+        opened = self.connector.lifecycle.open(token)
+        return opened.claims.subject  # type: ignore[union-attr]  # ours, and far from expired
+
+
+def run_worker(plan: Plan, slots: Any) -> list[Event]:
+    return Worker(plan, slots).work()
+
+
+_slots: Any = None
+
+
+def _take_slots(slots: Any) -> None:
+    global _slots
+    _slots = slots
+
+
+def _run_in_pool(plan: Plan) -> list[Event]:
+    return run_worker(plan, _slots)
+
+
+def run_fleet(plans: Sequence[Plan], meanwhile: Callable[[], object] = lambda: None) -> list[Event]:
+    """Run one process for each plan, and `meanwhile` beside them; all that they logged."""
+    slots = SPAWN.Array("c", SLOTS * SLOT_BYTES)
+    with ProcessPoolExecutor(
+        len(plans), mp_context=SPAWN, initializer=_take_slots, initargs=(slots,)
+    ) as pool:
+        jobs: list[Future[list[Event]]] = [pool.submit(_run_in_pool, plan) for plan in plans]
+        meanwhile()
+        return [event for job in jobs for event in job.result()]
+
+
+# The judge.
+
+
+@dataclass
+class Token:
+    """What is known of a token from the log: of whom it is, and what it may have seen.
+
+    Attributes:
+        began: no epoch that it carries was read before.
+        since: by kind of scope, when a token that this one goes on from was there already: what
+            revoked that one by then has revoked this one too.
+    """
+
+    session: bytes
+    subject: str | None
+    began: int
+    since: dict[str, int]
+
+
+class Revocation(NamedTuple):
+    """A revocation: of what kind of scope, and whether it is certain that it was carried out."""
+
+    kind: str
+    event: Event
+    certain: bool = True
+    for_good: bool = False
+
+
+@dataclass
+class Judge:
+    """Knows every token and every revocation of a log.
+
+    Args:
+        events: of all processes.
+        staleness: seconds, by node.
+        lost: when the list itself was lost: (from, until) in nanoseconds.
+    """
+
+    events: Sequence[Event]
+    staleness: dict[int, float]
+    lost: Iterable[tuple[int, int]] = ()
+    tokens: dict[str, Token] = field(default_factory=dict)
+    by_scope: dict[object, list[Revocation]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for event in sorted(self.events, key=lambda event: event.ended):
+            if event.kind == "save" and event.token is not None:
+                self._know(event)
+        for event in self.events:
+            self._learn_revocation(event)
+        for began, ended in self.lost:
+            event = Event("revoke", began, ended, -1, "done")
+            self.by_scope["everything"].append(Revocation("everything", event))
+
+    def _know(self, event: Event) -> None:
+        since = dict.fromkeys(("session", "subject", "everything"), event.ended)
+        base = self.tokens.get(event.base or "")
+        if base is not None and base.session == event.session:
+            since = dict(base.since)
+            if event.adopted is not None:
+                since[event.adopted[0]] = event.ended
+        assert event.token is not None
+        assert event.session is not None
+        self.tokens[event.token] = Token(event.session, event.subject, event.began, since)
+
+    def _learn_revocation(self, event: Event) -> None:
+        certain = event.outcome == "done"
+        if event.kind == "save" and event.base in self.tokens:
+            base = self.tokens[event.base]
+            if event.session != base.session and event.outcome != "refused":
+                # A login ended the old session; one that failed half-way may have.
+                found = Revocation("session", event, certain, for_good=True)
+                self.by_scope[base.session].append(found)
+        elif event.kind == "supersede" and event.outcome != "refused":
+            self.by_scope[event.session].append(Revocation("session", event, certain))
+        elif event.kind == "revoke":
+            # log_out_others answers "refused" where the session was itself revoked by then; the
+            # revocation of the others stands all the same.
+            if event.session is not None:
+                found = Revocation("session", event, certain, for_good=True)
+                self.by_scope[event.session].append(found)
+            elif event.subject is not None:
+                self.by_scope[event.subject].append(Revocation("subject", event, certain))
+            else:
+                self.by_scope["everything"].append(Revocation("everything", event, certain))
+
+    def revocations_of(self, token: Token) -> Iterable[Revocation]:
+        yield from self.by_scope["everything"]
+        yield from self.by_scope[token.session]
+        if token.subject is not None:
+            yield from self.by_scope[token.subject]
+
+    def must_be_refused(self, token: Token, event: Event, *, fresh: bool) -> Revocation | None:
+        """A revocation that had returned before `event` began, and is about this token."""
+        for found in self.revocations_of(token):
+            about = found.for_good or token.since[found.kind] <= found.event.began
+            grace = 0 if fresh or found.event.node == event.node else self.staleness[event.node]
+            if found.certain and about and found.event.ended + int(grace * 1e9) <= event.began:
+                return found
+        return None
+
+    def may_be_refused(self, token: Token, event: Event) -> bool:
+        """Whether some revocation began before `event` ended and may be about this token."""
+        adopted = event.adopted[1] if event.adopted else None
+        return any(
+            found.event.began <= event.ended and (found.for_good or token.began < found.event.ended)
+            for found in self.revocations_of(token)
+            if found.event is not event
+            and not (found.event.node == event.node and found.event.ended == adopted)
+        )
+
+    def violations(self) -> list[str]:
+        """Every event that breaks a promise, in words."""
+        wrong = []
+        for event in self.events:
+            text = event.token if event.kind == "read" else event.base
+            token = self.tokens.get(text or "")
+            if token is None or event.outcome == "unavailable" or event.kind == "revoke":
+                continue
+            if event.outcome == "refused":
+                if not self.may_be_refused(token, event):
+                    wrong.append(f"refused though never revoked: {event}")
+                continue
+            if event.adopted is not None:
+                token = replace(token, since={**token.since, event.adopted[0]: event.adopted[1]})
+            why = self.must_be_refused(token, event, fresh=event.kind != "read")
+            if why is not None:
+                wrong.append(f"accepted though revoked: {event}\n  by {why}")
+        return wrong
+
+
+def summary(events: Sequence[Event]) -> str:
+    """How many of each, for the test's output."""
+    counts = Counter(f"{event.kind} {event.outcome}" for event in events)
+    return f"{len(events)} operations: " + ", ".join(
+        f"{count} {what}" for what, count in sorted(counts.items())
+    )
