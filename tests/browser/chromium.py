@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 FLAGS = (
@@ -22,6 +22,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
 
 
@@ -40,7 +41,16 @@ def path() -> str | None:
 
 
 @contextlib.contextmanager
-def browser(folder: str | None = None, **options: Any) -> Iterator[BrowserContext]:
+def playwright() -> Iterator[Playwright]:
+    """The driver. Its event loop counts as running in this thread until it is left."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def browser(driver: Playwright, folder: str | None = None, **options: Any) -> Iterator[Any]:
     """A browser with cookies of its own, closed at the end.
 
     Args:
@@ -48,15 +58,12 @@ def browser(folder: str | None = None, **options: Any) -> Iterator[BrowserContex
             new and empty folder.
         options: as Playwright's `launch_persistent_context` takes them.
     """
-    from playwright.sync_api import sync_playwright
-
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # it is still writing
             )
-        playwright = stack.enter_context(sync_playwright())
-        context = playwright.chromium.launch_persistent_context(
+        context = driver.chromium.launch_persistent_context(
             folder, executable_path=path(), headless=True, args=list(FLAGS), **options
         )
         try:

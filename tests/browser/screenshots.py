@@ -7,7 +7,7 @@ from typing import Any
 
 from duck_cookie_session.demo import nodes
 
-from .chromium import browser
+from .chromium import browser, playwright
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHOTS: dict[str, dict[str, Any]] = {
@@ -19,9 +19,9 @@ SHOTS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Walk the demo and take each picture."""
-    with nodes.started() as running:
+    with nodes.started() as running, playwright() as driver:
         for name, options in SHOTS.items():
-            with browser(**options) as context:
+            with browser(driver, **options) as context:
                 page = context.new_page()
                 page.goto(running.addresses[0])
                 for item in ("Rubber duck", "Bread, sliced"):

@@ -147,7 +147,10 @@ def log_out(request: Any) -> Any:
     if get_user_id(request) is None:
         return "nobody"
     logout(request)
-    return "out"
+    response = redirect("/?done=out")
+    # Browsers may keep whole pages for the back button in spite of no-store; not these.
+    response.set_header("Clear-Site-Data", '"cache"')
+    return response
 
 
 @_posted
