@@ -67,7 +67,9 @@ _PAGE = """<!doctype html>
 node but the secret and the revocation list, and refuses it.</p>
 <div class="buttons">
 <form method="post" action="/copy"><button>1. Copy my cookie</button></form>
-<form method="get" action="/presented"><button{copy_off}>2. Present it to node {other}</button></form>
+<form method="get" action="/presented">
+<button{copy_off}>2. Present it to node {other}</button>
+</form>
 </div>
 {answer}
 </section>
