@@ -22,6 +22,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("deep", settings.get_profile("quick"), max_examples=3_000)
+# Mutation testing runs every test many times in one process, over code that changes.
+settings.register_profile(
+    "mutation",
+    settings.get_profile("quick"),
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    derandomize=True,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
