@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_server import WHY_NOT, RedisServer, redis_binary
 from support import sent_cookie
 
 from duck_cookie_session import (
     SessionRevoked,
     SessionSettings,
+    SessionStorageConnector,
     SessionStore,
     SessionTooLarge,
     get_session_storage_connector,
@@ -125,6 +127,29 @@ def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> Non
     SessionStore("junk").get("cart")
     _run("stats")
     assert re.match(r"1 \{.*'no key': 1", capsys.readouterr().out)
+
+
+@pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
+def test_redis_settings_make_one_list_of_many_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    try:
+        monkeypatch.setenv("DUCK_SECRET_KEY", SECRET)
+        monkeypatch.setenv("REVOCATION_URL", server.url)
+        found = _run("redis")
+        settings = SessionSettings.from_mapping(found)
+        storage = import_storage(found["SESSION_STORAGE"])
+        nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(3)]
+        token = nodes[0].set_session(None, {"user": "alice"})
+        assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
+        nodes[1].delete_session(token)
+        assert [node.get_session(token) for node in nodes] == [None] * 3
+        for node in nodes:
+            node.close()
+    finally:
+        server.kill()
 
 
 def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
