@@ -88,6 +88,8 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django ships no types
         self._packed = _NOTHING  # what the contents are compared with
         self.unavailable = False  # whether the list did not answer: what becomes a 503
         super().__init__(session_key)
+        if session_key is not None and self.session_key is None:
+            self._refusal = Refusal("malformed")
 
     @property
     def session_id(self) -> str | None:

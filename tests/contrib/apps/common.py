@@ -1,0 +1,148 @@
+"""What every application of the conformance suite does, whatever its framework.
+
+The settings come from the environment, so that two processes can be nodes of one site.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+SUBJECT_KEY = "_auth_user_id"
+COOKIE = "session_id"
+SECRET = os.environ.get("SITE_SECRET", "")
+FOLDER = os.environ.get("SITE_FOLDER", "")
+REDIS = os.environ.get("SITE_REDIS", "")
+PORT = int(os.environ.get("SITE_PORT", "0"))
+ASYNC = bool(os.environ.get("SITE_ASYNC"))
+
+CHUNKS = ["one ", "two ", "three"]
+TEXT = "untouched"
+
+
+class Answer(NamedTuple):
+    """What a view answers. `streamed`: the body goes out chunk by chunk."""
+
+    status: int = 200
+    chunks: list[str] = [TEXT]  # noqa: RUF012  # never changed
+    streamed: bool = False
+    cookie: bool = False
+
+    @property
+    def body(self) -> str:
+        """All of it."""
+        return "".join(self.chunks)
+
+
+class Asked(NamedTuple):
+    """A request, as a view sees it.
+
+    Attributes:
+        args: of the query.
+        session: gives the session; what is not touched is not even named.
+        login, logout: the framework's own, where it has them.
+    """
+
+    args: Mapping[str, str]
+    session: Callable[[], Any]
+    login: Callable[[str], None]
+    logout: Callable[[], None]
+
+
+def answer(path: str, asked: Asked) -> Answer:
+    """What the application answers."""
+    return VIEWS[path](asked) if path in VIEWS else Answer(404, ["nothing here"])
+
+
+def _set(asked: Asked) -> Answer:
+    asked.session()[asked.args["key"]] = asked.args["value"]
+    return _show(asked)
+
+
+def _append(asked: Asked) -> Answer:
+    asked.session().setdefault("cart", []).append(asked.args["item"])
+    return _show(asked)
+
+
+def _nested(asked: Asked) -> Answer:
+    asked.session()["cart"].append(asked.args["item"])
+    return _show(asked)
+
+
+def _login(asked: Asked) -> Answer:
+    asked.login(asked.args["user"])
+    return Answer(chunks=["in"])
+
+
+def _logout(asked: Asked) -> Answer:
+    asked.logout()
+    return Answer(chunks=["out"])
+
+
+def _failing_logout(asked: Asked) -> Answer:
+    asked.logout()
+    return Answer(500, ["failed"])
+
+
+def _expiry(asked: Asked) -> Answer:
+    asked.session()["kept"] = True
+    asked.session().set_expiry(int(asked.args["seconds"]))
+    return Answer(chunks=["set"])
+
+
+def _large(asked: Asked) -> Answer:
+    asked.session()["large"] = "x" * 5000
+    return Answer(chunks=["kept whole"], cookie=True)
+
+
+def _own_cookie(asked: Asked) -> Answer:
+    asked.session()["seen"] = True
+    return Answer(chunks=["beside"], cookie=True)
+
+
+def _stream(asked: Asked) -> Answer:
+    asked.session()["streamed"] = True
+    return Answer(chunks=CHUNKS, streamed=True)
+
+
+def _not_modified(asked: Asked) -> Answer:
+    asked.session()["unchanged"] = True
+    return Answer(304, [])
+
+
+def _failing(asked: Asked) -> Answer:
+    asked.session()["failed"] = True
+    return Answer(500, ["failed"])
+
+
+def _raising(asked: Asked) -> Answer:
+    asked.session()["failed"] = True
+    raise RuntimeError("as a view of the tests does")
+
+
+def _show(asked: Asked) -> Answer:
+    session = asked.session()
+    data = {key: value for key, value in session.items() if not key.startswith("_")}
+    state = {"data": data, "user": session.get(SUBJECT_KEY), "id": session.session_id}
+    return Answer(chunks=[json.dumps(state)])
+
+
+VIEWS: dict[str, Callable[[Asked], Answer]] = {
+    "/plain": lambda _: Answer(),
+    "/show": _show,
+    "/set": _set,
+    "/append": _append,
+    "/nested": _nested,
+    "/login": _login,
+    "/logout": _logout,
+    "/failing-logout": _failing_logout,
+    "/expiry": _expiry,
+    "/large": _large,
+    "/own-cookie": _own_cookie,
+    "/stream": _stream,
+    "/not-modified": _not_modified,
+    "/failing": _failing,
+    "/raising": _raising,
+}
