@@ -256,7 +256,10 @@ class SessionState(LazyDict):
 
     @property
     def modified(self) -> bool:
-        """Whether the session changed since it was loaded, in nested values too."""
+        """Whether the session changed since it was loaded, in nested values too, or was ended."""
+        return self._delete_cookie or self._changed()
+
+    def _changed(self) -> bool:
         if not self._filled:
             return self._overlay is not None
         if self._written or not self._exposed:
@@ -283,10 +286,10 @@ class SessionState(LazyDict):
             return True
         if self._base is None:
             # A visitor gets a cookie with the first value, not with the first look.
-            return self.modified and bool(dict.__len__(self)) and not self._quiet()
+            return self._changed() and bool(dict.__len__(self)) and not self._quiet()
         if self._cycle or self._expiry is not None or self._browser_length is not None:
             return True
-        if self.modified:
+        if self._changed():
             return True
         return re_issue and self._lifecycle.due_for_reissue(self._base)
 
@@ -306,7 +309,7 @@ class SessionState(LazyDict):
         """What was written since the load, to be laid over another session; None for nothing."""
         if not self._filled:
             return self._overlay
-        if not self.modified:
+        if not self._changed():
             return None
         before = (self._base and self.session_storage_connector.unpacked(self._base)) or {}
         changes = {key: _REMOVED for key in before if not dict.__contains__(self, key)}
