@@ -37,7 +37,7 @@ class SessionTooLarge(SessionError):
     def __init__(self, size: int, limit: int, heaviest: Sequence[tuple[str, int]]) -> None:
         self.size = size
         self.limit = limit
-        self.heaviest = tuple(heaviest)
+        self.heaviest: tuple[tuple[str, int], ...] = tuple(heaviest)
         named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
         super().__init__(
             f"The session makes a cookie of {size} bytes (name and value), {limit} are allowed. "

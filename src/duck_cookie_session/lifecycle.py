@@ -29,7 +29,7 @@ from .token import Claims, issued_at, open_token, seal_token
 from .token_cache import TokenCache
 from .values import MAX_TIME, Expiry, subject_text
 
-logger = logging.getLogger("duck_cookie_session")
+logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
@@ -121,13 +121,13 @@ class Lifecycle:
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float], stats: Stats) -> None:
         self.settings = settings
-        self.scopes = Scopes(settings)
+        self.scopes: Scopes = Scopes(settings)
         self.stats = stats
         self.cache: TokenCache[Opened] = TokenCache(settings.token_cache_size)
         self._clock = clock
         self._ring = KeyRing.of(settings)
         self._absolute_age = math.floor(settings.absolute_age * 1000)
-        self.default_expiry = Expiry.of(settings.cookie_age)
+        self.default_expiry: Expiry = Expiry.of(settings.cookie_age)
         self.everything_seen: int | None = None  # what stood for everything when last asked
         self._warned_at = -math.inf
 

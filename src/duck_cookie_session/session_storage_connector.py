@@ -124,7 +124,7 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stats = Stats()
-        self.lifecycle = Lifecycle(self.settings, clock, self._stats)
+        self.lifecycle: Lifecycle = Lifecycle(self.settings, clock, self._stats)
         self.revocations.bind(self.settings)
 
     # The interface of Duck's connector.
@@ -319,7 +319,7 @@ class _Globals:
     configured: tuple[SessionSettings, StorageClass] | None = None
 
 
-globals = _Globals()  # the name is given by the interface
+globals: _Globals = _Globals()  # the name is given by the interface
 _global_lock = threading.Lock()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 
 from .errors import TokenRefused
 from .revocation.forking import watch_forks
@@ -42,8 +43,8 @@ class Stats:
         self._lock = threading.Lock()
         self._counts = {name: _Tally() for name in COUNTED}
         self._refused = {reason: _Tally() for reason in TokenRefused.REASONS}
-        self.count_read = self._counts["read"].add
-        self.count_cached = self._counts["read_from_cache"].add
+        self.count_read: Callable[[], int] = self._counts["read"].add
+        self.count_cached: Callable[[], int] = self._counts["read_from_cache"].add
         watch_forks(self)
 
     def count(self, name: str) -> None:

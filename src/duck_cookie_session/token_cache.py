@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from .revocation.forking import watch_forks
@@ -30,7 +31,7 @@ class TokenCache(Generic[Value]):
         self._lock = threading.Lock()
         watch_forks(self)
         # One lookup in a dict needs no lock; bound here, it costs no second call.
-        self.get = self._entries.get
+        self.get: Callable[[str], Value | None] = self._entries.get
 
     def put(self, token: str, value: Value) -> None:
         """Keep a token; where there is no room the one kept longest goes."""

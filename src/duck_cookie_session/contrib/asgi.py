@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, asession_headers, find_cookie
 from ..engine import SessionStore
@@ -62,9 +62,10 @@ class AcceptedSession(AsgiSession):
             "await connector.adelete_session(session.session_key)."
         )
 
-    __setitem__ = __delitem__ = popitem = update = set_expiry = cycle_key = create = _refused
-    clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
-    delete_other_sessions = adelete_other_sessions = assign_new_session_key = _refused
+    if not TYPE_CHECKING:  # for a type checker they stay what they are
+        __setitem__ = __delitem__ = popitem = update = set_expiry = cycle_key = create = _refused
+        clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
+        delete_other_sessions = adelete_other_sessions = assign_new_session_key = _refused
 
 
 class CookieSessionMiddleware:
@@ -100,7 +101,7 @@ class CookieSessionMiddleware:
                 storage = functools.partial(getattr, connector, "revocations")
             connector = SessionStorageConnector(storage, settings=settings)
         self.app = app
-        self.exempt = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self.exempt: tuple[str, ...] = (exempt,) if isinstance(exempt, str) else tuple(exempt)
         self._connector = connector
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,11 +32,12 @@ class Tour:
     """One visitor's way over both nodes; each step builds on those before it."""
 
     def __init__(self, nodes: Nodes) -> None:
-        self.one, self.two = nodes.ports
+        self.one: int = nodes.ports[0]
+        self.two: int = nodes.ports[1]
         self.nodes = nodes
-        self.browser = Browser()
-        self.visitor_cookie = ""
-        self.stolen = ""
+        self.browser: Browser = Browser()
+        self.visitor_cookie: str = ""
+        self.stolen: str = ""
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
         """What is done, and the function that does it and says what was seen."""

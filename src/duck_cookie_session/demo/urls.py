@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from duck.urls import path
 
 from . import views
 
-urlpatterns = [
+urlpatterns: list[Any] = [
     path("/", views.home, methods=["GET"]),
     path("/state", views.state, methods=["GET"]),
     path("/presented", views.presented, methods=["GET"]),

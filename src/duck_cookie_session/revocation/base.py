@@ -39,8 +39,8 @@ class Scopes:
 
     def __init__(self, settings: SessionSettings) -> None:
         digest = hashlib.sha256(settings.application).digest()
-        self.prefix = digest[:PREFIX_BYTES]
-        self.everything = self.prefix + b"*"
+        self.prefix: bytes = digest[:PREFIX_BYTES]
+        self.everything: bytes = self.prefix + b"*"
 
     def session(self, session_id: bytes) -> bytes:
         """The scope of one session.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .base import LAST_EPOCH, PREFIX_BYTES, Binding
 
-logger = logging.getLogger("duck_cookie_session")
+logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 _JITTER = 1_000_000  # microseconds
 

@@ -31,7 +31,7 @@ from .redis_format import (
 )
 from .staleness import Answers
 
-logger = logging.getLogger("duck_cookie_session")
+logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 _SCANNED_AT_ONCE = 1_000
 _VERIFIED_FOR = 1.0  # seconds

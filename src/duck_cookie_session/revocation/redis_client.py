@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 try:
     import redis
     import redis.asyncio
-except ImportError as error:  # pragma: no cover  # the tests have it
+except ImportError as _missing:  # pragma: no cover  # the tests have it
     raise ImportError(
         'RedisRevocationList needs redis-py: pip install "duck-cookie-session[redis]"'
-    ) from error
+    ) from _missing
 
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
@@ -65,7 +65,7 @@ class Connections:
                     "behind; make it without read_from_replicas and load_balancing_strategy."
                 )
         self.url = url
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._given = client
         self._given_async = async_client
         self._timeout = timeout

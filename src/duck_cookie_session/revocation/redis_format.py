@@ -41,9 +41,9 @@ class Script:
     __slots__ = ("sha", "source")
 
     def __init__(self, source: str) -> None:
-        self.source = source
+        self.source: str = source
         # The server names scripts so; nothing rests on its being hard to forge.
-        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.sha: str = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 _NEXT = """

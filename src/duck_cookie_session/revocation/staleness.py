@@ -20,8 +20,8 @@ class Answers:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.max_staleness = 0.0
-        self.lock = threading.RLock()
+        self.max_staleness: float = 0.0
+        self.lock: threading.RLock = threading.RLock()
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
         self._own = 0
