@@ -80,15 +80,14 @@ class SessionState(LazyDict):
         self._outgoing: str | None = None  # what the cookie is to be: a token, or "" for deleted
         self._delete_cookie = False
         self._accessed = False
-        self._filled = False
+        self._unfill()
         self._given = session_key
         self._checked: Opened | Refusal | None = None
         self._overlay: dict[Any, Any] | None = None  # writes that came with another key
 
     def _start(self, session_key: Key) -> None:
         """Forget the session and become a store that was not filled yet."""
-        dict.clear(self)
-        self._filled = False
+        self._unfill()
         self._given = session_key
         self._checked = self._overlay = None
 
@@ -192,6 +191,7 @@ class SessionState(LazyDict):
                 except RevocationListUnavailable:
                     self.unavailable = True
                     raise
+            dict.clear(self)
             self._base: Opened | None = None  # the loaded or saved token; None for a visitor
             self._packed = _NOTHING  # what the contents are compared with
             self._owed = False  # the browser's token is dead by our own doing: it is owed another
@@ -259,6 +259,13 @@ class SessionState(LazyDict):
         """Whether the session changed since it was loaded, in nested values too, or was ended."""
         return self._delete_cookie or self._changed()
 
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._touch()
+        self._written = bool(value)
+        if not value:
+            self._packed = self._pack()
+
     def _changed(self) -> bool:
         if not self._filled:
             return self._overlay is not None
@@ -268,13 +275,6 @@ class SessionState(LazyDict):
             return self._pack() != self._packed
         except SessionSerializationError:
             return True  # it could be packed when it was loaded; saving says what is wrong
-
-    @modified.setter
-    def modified(self, value: bool) -> None:
-        self._touch()
-        self._written = bool(value)
-        if not value:
-            self._packed = self._pack()
 
     def needs_update(self) -> bool:
         """Whether the response has to carry a cookie: changed, ended, or due for re-issue."""
