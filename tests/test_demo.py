@@ -168,6 +168,23 @@ def test_a_node_that_does_not_start_is_shown_with_what_it_said(
     assert "Fatal Python error" in error
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://127.0.0.1:1/0", "revocation list"),
+        ("http://127.0.0.1:1/0", "revocation_url (SESSION_REVOCATION_URL) has another scheme"),
+    ],
+)
+def test_a_list_that_can_not_be_used_is_said_at_start(
+    url: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.run(check=True, redis=url) == 1
+    error = capsys.readouterr().err
+    assert "node1 did not start" in error
+    assert said in error
+    assert "Traceback" not in error
+
+
 def test_a_full_cart_is_said_and_the_cookie_kept(running: nodes.Nodes) -> None:
     browser, port = Browser(), running.ports[0]
     for number in range(60):

@@ -11,7 +11,7 @@ import threading
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): that holds a lock which exit() wants
     os._exit(0)
 
 
@@ -21,8 +21,14 @@ def main() -> None:
     os.environ["DUCK_SETTINGS_MODULE"] = "web.settings"
     from duck.app import App
 
+    from .. import SessionError, get_session_storage_connector
     from . import settings
 
+    try:
+        # It asks the list: one that can't be used is better known now than at the first visit.
+        get_session_storage_connector().set_session(None, {})
+    except SessionError as error:
+        sys.exit(str(error))
     port = settings.PORTS[int(settings.NODE) - 1]
     App(addr="127.0.0.1", port=port, domain="127.0.0.1").run()
 
