@@ -18,12 +18,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
-from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.core.signals import setting_changed
 from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
@@ -38,6 +37,12 @@ from ..session_storage_connector import SessionStorageConnector, import_storage
 from ..settings import SessionSettings
 from ..steps import Result, Steps
 from ..values import Expiry
+
+if TYPE_CHECKING:  # Django ships no types
+    from ._untyped import DjangoSessionMiddleware, SessionBase
+else:
+    from django.contrib.sessions.backends.base import SessionBase
+    from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 
 SERVER_ERROR = 500
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
@@ -77,7 +82,7 @@ def _on_setting_changed(*, setting: str, **_: Any) -> None:
 setting_changed.connect(_on_setting_changed)
 
 
-class SessionStore(SessionBase):  # type: ignore[misc]  # Django ships no types
+class SessionStore(SessionBase):
     """Django's session over a token; `session_key` is the token, other after every save."""
 
     _session_key: Any  # Django's property, which makes None of what is no key
@@ -86,7 +91,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django ships no types
         self._base: Opened | None = None  # the loaded or saved token
         self._refusal: Refusal | None = None  # why the request's token was refused
         self._packed = _NOTHING  # what the contents are compared with
-        self.unavailable = False  # whether the list did not answer: what becomes a 503
+        self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
         super().__init__(session_key)
         if session_key is not None and self.session_key is None:
             self._refusal = Refusal("malformed")
@@ -293,7 +298,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django ships no types
         return not cache or (quiet and lifecycle.subject_of(cache) is None)
 
 
-class SessionMiddleware(DjangoSessionMiddleware):  # type: ignore[misc]  # Django ships no types
+class SessionMiddleware(DjangoSessionMiddleware):
     """Django's own, which answers 503 and whole where Django's would fail."""
 
     def process_response(self, request: Any, response: Any) -> Any:

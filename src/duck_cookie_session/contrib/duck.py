@@ -13,9 +13,8 @@ this, and with DEBUG=True Duck writes `no-cache` over our `Cache-Control`.
 from __future__ import annotations
 
 from http.cookies import Morsel
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from duck.http.middlewares.contrib.session import SessionMiddleware as DuckSessionMiddleware
 from duck.http.response import HttpResponse
 from duck.settings import SETTINGS
 from duck.shortcuts import replace_response
@@ -24,10 +23,15 @@ from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session
 from ..errors import RevocationListUnavailable
 from ..session_state import logger
 
+if TYPE_CHECKING:  # Duck ships no types
+    from ._untyped import DuckSessionMiddleware
+else:
+    from duck.http.middlewares.contrib.session import SessionMiddleware as DuckSessionMiddleware
+
 SERVER_ERROR = 500
 
 
-class SessionMiddleware(DuckSessionMiddleware):  # type: ignore[misc]  # Duck ships no types
+class SessionMiddleware(DuckSessionMiddleware):
     """Loads the session from its cookie and answers with the cookie that it needs."""
 
     @classmethod
