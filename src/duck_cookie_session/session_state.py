@@ -25,7 +25,7 @@ from .session_storage_connector import SessionStorageConnector
 from .steps import Result, Steps
 from .values import Expiry
 
-logger = logging.getLogger("duck_cookie_session")
+logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 Key = str | Callable[[], str | None] | None
@@ -73,8 +73,8 @@ class SessionState(LazyDict):
         # Built for every request, so this does the least: what only a touched store needs, `_fill`
         # sets.
         self._connector = _PROCESS_CONNECTOR if connector is None else connector
-        self.disable_warnings = disable_warnings
-        self.unavailable = False  # whether the list did not answer: what becomes a 503
+        self.disable_warnings: bool = disable_warnings
+        self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
         self._lock = threading.RLock()
         self._pending: tuple[Callable[[], Steps[Any]], ...] = ()  # revocations yet to be done
         self._outgoing: str | None = None  # what the cookie is to be: a token, or "" for deleted
