@@ -79,6 +79,8 @@ LOOKS: dict[str, tuple[Callable[[SessionStore], Any], Any]] = {
     "MappingProxyType": (lambda s: len(MappingProxyType(s)), 2),
     "eval": (lambda s: eval("a", {}, s), 1),  # noqa: S307  # a fixed text
     "Mapping": (lambda s: isinstance(s, Mapping) and Mapping.get(s, "a"), 1),
+    "json, in C": (lambda s: json.loads(json.dumps(s)), DATA),
+    "json, in C, inside": (lambda s: json.loads(json.dumps({"s": s}))["s"], DATA),
     "json, in Python": (lambda s: json.loads(json.dumps(s, indent=1)), DATA),
     "any": (any, True),
     "max": (max, "b"),

@@ -1,8 +1,8 @@
 """LazyDict: a dict that is filled before anyone looks into it, and that knows who might change it.
 
-Every way in which Python code can look into a dict is overridden to fill it first; what C code
-reads straight from a dict's storage (json's C encoder, orjson, msgspec) can't be served: give such
-code `session.copy()`.
+Every way in which Python code can look into a dict is overridden to fill it first. C code that reads
+a dict's storage finds a mark in one that is not filled: json's encoder then calls `items()`, which
+fills it; orjson and msgspec fail on the mark, and need `session.copy()`.
 
 A *write* is a call that changes the dict itself. A value that can change in place and that was
 handed out or taken in makes the dict *exposed*: only then can its contents differ without a write.
@@ -16,6 +16,8 @@ from typing import Any
 from .serializer import IMMUTABLE_TYPES
 
 _MISSING = object()
+UNFILLED = object()
+"""The mark in a dict that is not filled yet."""
 
 
 class LazyDict(dict[Any, Any]):
@@ -32,6 +34,11 @@ class LazyDict(dict[Any, Any]):
     def _fill(self) -> None:
         """Put the contents in and set `_filled`."""
         raise NotImplementedError
+
+    def _unfill(self) -> None:
+        dict.clear(self)
+        dict.__setitem__(self, UNFILLED, None)
+        self._filled = False
 
     def _touch(self) -> None:
         self._accessed = True

@@ -18,7 +18,7 @@ from .errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .lazy_dict import LazyDict
+from .lazy_dict import UNFILLED, LazyDict
 from .lifecycle import Lifecycle, Opened, Refusal, Write
 from .serializer import pack
 from .session_storage_connector import SessionStorageConnector
@@ -80,7 +80,8 @@ class SessionState(LazyDict):
         self._outgoing: str | None = None  # what the cookie is to be: a token, or "" for deleted
         self._delete_cookie = False
         self._accessed = False
-        self._unfill()
+        self._filled = False
+        dict.__setitem__(self, UNFILLED, None)
         self._given = session_key
         self._checked: Opened | Refusal | None = None
         self._overlay: dict[Any, Any] | None = None  # writes that came with another key
