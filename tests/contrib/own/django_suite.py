@@ -1,6 +1,6 @@
 """Run Django's own session tests over this library's engine.
 
-    python -m tests.contrib.own.run_django FOLDER [tz]
+    python -m tests.contrib.own.django_suite FOLDER [tz]
 
 FOLDER is Django's unpacked source distribution of the version that is installed; tz sets
 USE_TZ. Run are every test of `SessionTestsMixin`, and the tests of Django's session middleware,
