@@ -239,6 +239,31 @@ def test_a_session_ended_in_another_tab_is_said(running: nodes.Nodes) -> None:
     assert late.state(two)["cart"] == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_nodes_that_hang_or_are_gone_are_said_and_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "STOP", 0.1)
+    with nodes.started() as running:
+        browser, (one, two) = Browser(), running.ports
+        browser.post(one, "/login", {"name": "alice"})
+        browser.post(one, "/copy", {})
+        os.kill(running.processes[1], signal.SIGKILL)
+        assert _gone(two)
+        assert (
+            "Node 2 did not answer: ConnectionRefusedError" in browser.get(one, "/presented").text
+        )
+        os.kill(running.processes[0], signal.SIGSTOP)
+    assert _gone(one)
+    assert not running.folder.exists()
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/style.css", "text/css"), ("/icon.svg", "image/svg")])
+def test_files_of_the_page(running: nodes.Nodes, path: str, kind: str) -> None:
+    answer = Browser().get(running.ports[0], path)
+    assert answer.status == 200
+    assert answer.all("Content-Type")[0].startswith(kind)
+    assert answer.all("Set-Cookie") == []
+
+
 def _render(**changed: object) -> str:
     options = {"note": "", "has_copy": False, "answer": None}
     state = {**STATE, **{key: value for key, value in changed.items() if key in STATE}}
