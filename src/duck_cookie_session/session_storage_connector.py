@@ -388,7 +388,7 @@ def import_storage(storage: Any) -> Any:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidSettings(
-            f"SESSION_STORAGE names {storage!r}, which can't be imported. {_STORAGE_HELP}"
+            f"SESSION_STORAGE names {storage!r}, which can't be imported ({error}). {_STORAGE_HELP}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 Each runs in a process of its own, with the library instrumented for coverage, from the corpus in
 `corpus/<target>`, on inputs of up to 1 MB. An exception, an input that takes longer than
 `TIMEOUT` seconds or a process that grows beyond `MEMORY` megabytes ends the run with exit code 1;
-the input is left in the folder that is named then. atheris has wheels for Linux (x86-64) only.
+the input is left in the folder that is named then. It needs `pip install atheris` (wheels for Linux on x86-64).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _fuzz(name: str, arguments: list[str]) -> int:
-    import atheris  # only here: it is a tool of its own, see the extra "fuzz"
+    import atheris  # only here: the corpus can be run without it
 
     with atheris.instrument_imports(include=["duck_cookie_session"]):
         from .targets import TARGETS

@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
 from ..errors import InvalidSettings, RevocationListUnavailable
 from ..settings import SessionSettings
 from .base import PREFIX_BYTES, RevocationList, Survey, is_everything
 from .counting import warn_made_anew
 from .forking import watch_forks
-from .redis_client import Connections, Steps
+from .redis_client import Connections, NoScriptError, Steps
 from .redis_format import (
     AGE,
     MAKE_EVERYTHING,

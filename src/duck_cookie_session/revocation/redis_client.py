@@ -20,7 +20,8 @@ except ImportError as _missing:  # pragma: no cover  # the tests have it
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError as NoScriptError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
