@@ -31,6 +31,15 @@ def redis_binary() -> str | None:
     return str(binary) if os.access(binary, os.X_OK) else None
 
 
+def _free_port() -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port + 10_000 < 65_536:  # a cluster's nodes talk on that one
+            return port
+
+
 class RedisServer:
     """One server on a free port of the loopback, that can be killed, paused and started again.
 
@@ -42,9 +51,7 @@ class RedisServer:
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.directory = directory
         self.arguments = arguments
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
