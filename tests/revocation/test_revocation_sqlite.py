@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -263,17 +265,18 @@ def test_junk_before_the_first_use(make_sqlite, directory):
 
 def test_junk_written_over_the_open_file_is_no_wrong_answer(make_sqlite, directory):
     the_list = make_sqlite()
-    for number in range(2000):
+    for number in range(500):
         the_list.end(session(number))
     with sqlite3.connect(file_of(directory)) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
     # By another program: closing a file here would drop the locks that SQLite has on it.
-    subprocess.run(
-        [sys.executable, "-c", "import sys; open(sys.argv[1], 'r+b').write(b'junk' * 25_000)",
-         str(file_of(directory))],
-        check=True,
-    )  # fmt: skip
+    script = """
+    import os, sys
+    with open(sys.argv[1], "r+b") as file:
+        file.write(b"junk" * (os.stat(sys.argv[1]).st_size // 4))
+    """
+    in_a_process(script, file_of(directory))
     refuses(the_list, "can't be used")
 
 
@@ -563,39 +566,72 @@ def test_a_child_forked_in_mid_load_loses_nothing_when_its_parent_closes(make_sq
     assert make_sqlite().lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is of Unix")
-def test_nothing_reported_done_is_missing_after_kill_9(directory):
-    script = (
-        TRY_ALL
-        + """
-    number = int(sys.argv[2])
-    while True:
-        number += 1
-        the_list.end(scopes.session(number.to_bytes(16, "big")))
-        print(number, flush=True)
-    """
-    )
-    command = [sys.executable, "-c", textwrap.dedent(script), str(directory)]
-    processes = [
-        subprocess.Popen([*command, str(start * 1_000_000)], stdout=subprocess.PIPE, text=True)
-        for start in range(2)
-    ]
-    done = []
-    for process in processes:
-        for _ in range(20):
-            done.append(int(process.stdout.readline()))
-    for process in processes:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        done.extend(int(line) for line in process.stdout if line.endswith("\n"))
-        process.stdout.close()
+def revoke_until_killed(directory, first, pipe):
+    """In a child: end one session after the other, and report each once it is done."""
     the_list = open_list(directory)
-    for number in done:
-        assert the_list.lookup((session(number),)) == (LAST_EPOCH,)
+    for number in itertools.count(first):
+        the_list.end(session(number))
+        os.write(pipe, number.to_bytes(8, "big"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_nothing_reported_done_is_missing_after_kill_9_fifty_times(directory):
+    chance = random.Random(50)
+    done = []
+    for attempt in range(25):
+        children = []
+        for half in range(2):  # two at once, so that one is killed while the other writes
+            reading, writing = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    revoke_until_killed(directory, (attempt * 2 + half) * 1_000_000, writing)
+                finally:
+                    os._exit(1)
+            os.close(writing)
+            children.append((child, reading))
+        for child, reading in children:
+            for _ in range(chance.randrange(1, 25)):
+                done.append(int.from_bytes(os.read(reading, 8), "big"))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            while report := os.read(reading, 8):
+                done.append(int.from_bytes(report, "big"))
+            os.close(reading)
+    the_list = open_list(directory)
+    missing = [number for number in done if the_list.lookup((session(number),)) != (LAST_EPOCH,)]
     the_list.close()
+    assert missing == []
+    assert len(done) > 300
     with sqlite3.connect(file_of(directory)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     raw.close()
+
+
+def test_the_interpreter_ends_cleanly_with_work_in_flight(directory):
+    script = (
+        TRY_ALL
+        + """
+    import itertools, threading
+
+    def work(first):
+        for number in itertools.count(first):
+            the_list.end(scopes.session(number.to_bytes(16, "big")))
+            the_list.lookup((scopes.everything,))
+            started.release()
+
+    started = threading.Semaphore(0)
+    for number in range(4):
+        threading.Thread(target=work, args=(number * 1_000_000,), daemon=True).start()
+    for _ in range(20):
+        started.acquire()
+    print("ends")
+    """
+    )
+    assert in_a_process(script, directory) == ["ends"]
+    the_list = open_list(directory)
+    assert the_list.survey(SCOPES.prefix).entries >= 20
+    the_list.close()
 
 
 def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory):

@@ -24,7 +24,7 @@ class MemoryRevocationList(RevocationList):
 
     Safe for any number of threads of one process. A forked child gets a list made anew, so that
     sessions of the parent end there: use `SQLiteRevocationList` where more than one process
-    serves. An entry takes about 350 bytes.
+    serves. An entry takes about 250 bytes.
 
     Args:
         clock: seconds since 1970.

@@ -64,17 +64,17 @@ class Database:
         OSError, sqlite3.Error: for `explain` to explain.
     """
 
-    __slots__ = ("_log", "connection", "path", "seen")
+    __slots__ = ("_log", "connection", "cursor", "path", "seen")
 
     def __init__(self, path: Path, busy_timeout: float, replaces: Database | None = None) -> None:
-        self.path = str(path)
+        self.path: str = str(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone_in(path.parent, busy_timeout):
             if not path.exists() or path.stat().st_size == 0:
                 _make_anew(path)
             elif replaces is not None:
                 replaces._leave_no_log()
-            self.connection = sqlite3.connect(
+            self.connection: sqlite3.Connection = sqlite3.connect(
                 path.as_uri() + "?mode=rw",
                 uri=True,
                 timeout=busy_timeout,
@@ -83,7 +83,8 @@ class Database:
             )
             try:
                 _prepare(self.connection)
-                self.seen = signature(self.path)
+                self.cursor: sqlite3.Cursor = self.connection.cursor()
+                self.seen: Signature | None = signature(self.path)
                 self._log = signature(self.path + "-wal")
             except BaseException:
                 self.connection.close()
