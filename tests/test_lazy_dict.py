@@ -81,6 +81,7 @@ LOOKS: dict[str, tuple[Callable[[SessionStore], Any], Any]] = {
     "Mapping": (lambda s: isinstance(s, Mapping) and Mapping.get(s, "a"), 1),
     "json, in C": (lambda s: json.loads(json.dumps(s)), DATA),
     "json, in C, inside": (lambda s: json.loads(json.dumps({"s": s}))["s"], DATA),
+    "json": (lambda s: json.loads(json.dumps(s)), DATA),
     "json, in Python": (lambda s: json.loads(json.dumps(s, indent=1)), DATA),
     "any": (any, True),
     "max": (max, "b"),
