@@ -1,8 +1,8 @@
 """LazyDict: a dict that is filled before anyone looks into it, and that knows who might change it.
 
-Every way in which Python code can look into a dict is overridden to fill it first. C code that reads
-a dict's storage finds a mark in one that is not filled: json's encoder then calls `items()`, which
-fills it; orjson and msgspec fail on the mark, and need `session.copy()`.
+Every way in which Python code can look into a dict is overridden to fill it first. C code that
+reads a dict's storage finds a mark in one that is not filled: json's encoder then calls `items()`,
+which fills it; orjson and msgspec fail on the mark, and need `session.copy()`.
 
 A *write* is a call that changes the dict itself. A value that can change in place and that was
 handed out or taken in makes the dict *exposed*: only then can its contents differ without a write.

@@ -47,6 +47,7 @@ else:
 SERVER_ERROR = 500
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
 _NOTHING = pack({})
+_NO_KEY = Refusal("malformed")  # a cookie too short for Django to be a key
 
 _connector: SessionStorageConnector | None = None
 _lock = threading.Lock()
@@ -94,7 +95,7 @@ class SessionStore(SessionBase):
         self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
         super().__init__(session_key)
         if session_key is not None and self.session_key is None:
-            self._refusal = Refusal("malformed")
+            self._refusal = _NO_KEY
 
     @property
     def session_id(self) -> str | None:
@@ -183,6 +184,12 @@ class SessionStore(SessionBase):
     async def adelete(self, session_key: str | None = None) -> None:
         """`delete`, awaitable."""
         await self._arun(self._delete_steps(session_key))
+
+    def clear(self) -> None:
+        """Empty the session without ending it, as Django has it."""
+        super().clear()
+        if self._refusal is _NO_KEY:
+            self._refusal = None
 
     def flush(self) -> None:
         """Revoke this session and empty it; Django's middleware deletes the cookie."""
