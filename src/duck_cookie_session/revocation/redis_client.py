@@ -160,7 +160,9 @@ class Connections:
         if self._client is None:
             with self.lock:
                 if self._client is None:
-                    self._client = self._make_client(redis, Retry)
+                    # As many connections as threads ask at once.
+                    pool = redis.ConnectionPool.from_url(self._address(), **self._options(Retry))
+                    self._client = redis.Redis(connection_pool=pool)
         return self._client
 
     def _connected_async(self) -> Any:
@@ -172,27 +174,32 @@ class Connections:
             with self.lock:
                 for other in [other for other in self._async_clients if other.is_closed()]:
                     del self._async_clients[other]  # its connections keep it from being collected
-                client = self._async_clients[loop] = self._make_client(redis.asyncio, AsyncRetry)
+                # Tasks may ask by the thousand: they wait for a connection.
+                pool = redis.asyncio.BlockingConnectionPool.from_url(
+                    self._address(),
+                    max_connections=_CONNECTIONS,
+                    timeout=self._timeout,
+                    **self._options(AsyncRetry),
+                )
+                client = self._async_clients[loop] = redis.asyncio.Redis(connection_pool=pool)
         return client
 
-    def _make_client(self, library: Any, retry: Any) -> Any:
+    def _address(self) -> str:
         if self.url is None:
             raise InvalidArgument(
                 "RedisRevocationList was given only async_client=: give client= too for calls "
                 "that are not awaited."
             )
-        return library.Redis(
-            connection_pool=library.BlockingConnectionPool.from_url(
-                self.url,
-                max_connections=_CONNECTIONS,
-                timeout=self._timeout,
-                socket_timeout=self._timeout,
-                socket_connect_timeout=self._timeout,
-                # Once, for a connection that the server had dropped; a time-out is not tried again.
-                retry=retry(NoBackoff(), 1, (NotConnected,)),
-                protocol=2,  # needs no greeting
-            )
-        )
+        return self.url
+
+    def _options(self, retry: Any) -> dict[str, Any]:
+        return {
+            "socket_timeout": self._timeout,
+            "socket_connect_timeout": self._timeout,
+            # Once, for a connection that the server had dropped; a time-out is not tried again.
+            "retry": retry(NoBackoff(), 1, (NotConnected,)),
+            "protocol": 2,  # needs no greeting
+        }
 
 
 def check_url(url: str) -> None:
