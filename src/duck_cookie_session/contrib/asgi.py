@@ -96,9 +96,8 @@ class CookieSessionMiddleware:
         exempt: Collection[str] = (),
     ) -> None:
         if settings is not None:
-            storage: StorageClass = SQLiteRevocationList
-            if connector is not None:
-                storage = functools.partial(getattr, connector, "revocations")
+            shared = connector and connector.revocations
+            storage: StorageClass = (lambda: shared) if shared else SQLiteRevocationList
             connector = SessionStorageConnector(storage, settings=settings)
         self.app = app
         self.exempt: tuple[str, ...] = (exempt,) if isinstance(exempt, str) else tuple(exempt)

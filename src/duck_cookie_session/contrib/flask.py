@@ -132,8 +132,8 @@ class CookieSessionInterface(SessionInterface):
                 given, cookie_age=app.permanent_session_lifetime
             )
             storage = import_storage(config.get("SESSION_STORAGE", SQLiteRevocationList))
-            if self._connector is not None:
-                storage = functools.partial(getattr, self._connector, "revocations")
+            shared = self._connector and self._connector.revocations
+            storage = (lambda: shared) if shared else storage
             self._connector = SessionStorageConnector(storage, settings=settings)
             self._config = now
         return self._connector

@@ -1,0 +1,378 @@
+"""What only the ASGI middleware does: websockets, lists across the network, how it is set up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Clock, NetworkList, SwitchableList, make_settings
+
+from duck_cookie_session import (
+    InvalidSettings,
+    MemoryRevocationList,
+    SessionError,
+    SessionStorageConnector,
+    configure,
+)
+from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
+from duck_cookie_session.session_storage_connector import globals as process
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Messages = list[dict[str, Any]]
+
+
+@pytest.fixture
+def connector(clock: Clock) -> Iterator[SessionStorageConnector]:
+    yield from _connector(SwitchableList(clock), clock)
+
+
+@pytest.fixture
+def far(clock: Clock) -> Iterator[SessionStorageConnector]:
+    yield from _connector(NetworkList(clock), clock)
+
+
+def _connector(revocations: SwitchableList, clock: Clock) -> Iterator[SessionStorageConnector]:
+    made = SessionStorageConnector(lambda: revocations, settings=make_settings(), clock=clock)
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def down(connector: SessionStorageConnector) -> Iterator[None]:
+    """The list does not answer meanwhile."""
+    assert isinstance(connector.revocations, SwitchableList)
+    connector.revocations.down = True
+    yield
+    connector.revocations.down = False
+
+
+def run(
+    app: App,
+    *,
+    token: str | None = None,
+    kind: str = "http",
+    path: str = "/",
+    headers: list[tuple[bytes, bytes]] | None = None,
+    extensions: tuple[str, ...] = (),
+) -> Messages:
+    """Serve one request or handshake; the messages that went out."""
+    sent: Messages = []
+    if headers is None:
+        headers = [] if token is None else [(b"cookie", f"session_id={token}".encode())]
+    scope = {
+        "type": kind,
+        "path": path,
+        "headers": headers,
+        "extensions": {name: {} for name in extensions},
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect" if kind == "websocket" else "http.request"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]  # a coroutine
+    return sent
+
+
+def view(act: Callable[[Any], Any], headers: Any = (), status: int = 200) -> App:
+    """An application that does something with its session and then answers."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        done = act(scope["session"])
+        if asyncio.iscoroutine(done):
+            await done
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"of the application"})
+
+    return app
+
+
+def header(messages: Messages, name: str) -> list[str]:
+    """Every value of a header of the first message."""
+    pairs = messages[0].get("headers", ())
+    return [value.decode() for given, value in pairs if given == name.encode()]
+
+
+def test_headers_of_the_application_are_merged(connector: SessionStorageConnector) -> None:
+    own = [(b"Vary", b"Accept"), (b"vary", b"Origin"), (b"cache-control", b"public"), (b"x", b"1")]
+    given = tuple(own)
+    app = CookieSessionMiddleware(view(lambda s: s.update(a=1), own), connector=connector)
+    sent = run(app)
+    assert header(sent, "vary") == ["Accept, Origin, Cookie"]
+    assert header(sent, "cache-control") == ["no-store"]
+    assert header(sent, "x") == ["1"]
+    assert tuple(own) == given  # a response may be sent again, to somebody else
+
+
+def test_an_untouched_request_goes_out_as_it_is(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+    before = connector.stats()
+    sent = run(CookieSessionMiddleware(view(lambda s: None), connector=connector), token=token)
+    assert sent[0]["headers"] == ()
+    assert connector.stats() == before
+
+
+def test_a_cookie_may_come_in_several_headers(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+    headers = [(b"cookie", b"theme=dark"), (b"cookie", f"session_id={token}".encode())]
+    seen: list[Any] = []
+    app = CookieSessionMiddleware(view(lambda s: seen.append(s["a"])), connector=connector)
+    run(app, headers=headers)
+    assert seen == [1]
+
+
+def test_other_scopes_go_through(connector: SessionStorageConnector) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    run(CookieSessionMiddleware(app, connector=connector), kind="lifespan")
+    assert "session" not in seen[0]
+
+
+def test_what_starlette_looks_at_is_loaded(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+    seen: list[Any] = []
+
+    def look(session: Any) -> None:
+        session.mark_accessed()
+        seen.append(json.dumps(session))
+
+    sent = run(CookieSessionMiddleware(view(look), connector=connector), token=token)
+    assert seen == ['{"a": 1}']
+    assert header(sent, "vary") == ["Cookie"]
+
+
+def test_an_exception_of_the_application_goes_on(connector: SessionStorageConnector) -> None:
+    def fail(session: Any) -> None:
+        session["a"] = 1
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run(CookieSessionMiddleware(view(fail), connector=connector))
+
+
+# How it is set up.
+
+
+def test_settings_alone_keep_revocations_in_their_folder(tmp_path: Path) -> None:
+    app = CookieSessionMiddleware(
+        view(lambda s: s.update(a=1)), make_settings(session_dir=str(tmp_path))
+    )
+    assert header(run(app), "set-cookie")
+    assert (tmp_path / "revocations.sqlite3").exists()
+
+
+def test_settings_without_a_folder_are_refused() -> None:
+    with pytest.raises(InvalidSettings, match="SESSION_DIR"):
+        CookieSessionMiddleware(view(lambda s: None), make_settings())
+
+
+def test_a_second_cookie_may_share_the_list_of_a_connector(
+    connector: SessionStorageConnector,
+) -> None:
+    other = make_settings(cookie_name="other")
+    app = CookieSessionMiddleware(view(lambda s: s.update(a=1)), other, connector)
+    assert header(run(app), "set-cookie")[0].startswith("other=")
+
+
+def test_without_anything_the_connector_of_the_process_is_taken() -> None:
+    app = CookieSessionMiddleware(view(lambda s: s.update(a=1)))
+    configure(make_settings(), MemoryRevocationList)
+    try:
+        assert header(run(app), "set-cookie")
+    finally:
+        assert process.session_storage_connector is not None
+        process.session_storage_connector.close()
+        process.session_storage_connector = process.configured = None
+
+
+# Lists across the network.
+
+
+def test_the_list_is_asked_before_the_application_runs(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+    seen: list[Any] = []
+    app = CookieSessionMiddleware(view(lambda s: seen.append(s["a"])), connector=far)
+    run(app, token=token)
+    assert seen == [1]
+
+
+def test_a_visitor_costs_no_question_to_the_list(far: SessionStorageConnector) -> None:
+    far.set_session(None, {})
+    app = CookieSessionMiddleware(view(lambda s: s.get("a")), connector=far)
+    with down(far):
+        assert run(app)[0]["status"] == 200
+
+
+def test_an_exempt_path_is_not_checked_ahead(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+    seen: list[Any] = []
+
+    async def look(session: Any) -> None:
+        with pytest.raises(SessionError, match="aload"):
+            session["a"]
+        seen.append(await session.aload())
+
+    for exempt in ("/static/", ["/static/"]):
+        app = CookieSessionMiddleware(view(lambda s: None), connector=far, exempt=exempt)
+        with down(far):
+            assert run(app, token=token, path="/static/a.css")[0]["status"] == 200
+            assert run(app, token=token, path="/")[0]["status"] == 503
+    run(CookieSessionMiddleware(view(look), connector=far, exempt=["/x"]), token=token, path="/x")
+    assert seen == [{"a": 1}]
+
+
+def test_a_logout_is_durable_before_the_response_starts(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+    app = CookieSessionMiddleware(view(lambda s: s.clear()), connector=far)
+    sent = run(app, token=token)
+    assert "Max-Age=0" in header(sent, "set-cookie")[0]
+    assert far.get_session(token) is None
+
+
+@pytest.mark.parametrize("list_kind", ["connector", "far"])
+@pytest.mark.parametrize("act", ["read", "write", "clear", "caught"])
+def test_an_unreachable_list_is_503(
+    request: pytest.FixtureRequest, list_kind: str, act: str
+) -> None:
+    node = request.getfixturevalue(list_kind)
+    token = node.set_session(None, {"a": 1})
+
+    def touch(session: Any) -> None:
+        if act == "write":
+            session["a"] = 2
+        elif act == "clear":
+            session.clear()
+        else:
+            session.get("a")
+
+    async def caught(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            touch(scope["session"])
+        except SessionError:  # as a framework does that answers for its views
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b"of the application"})
+
+    app = CookieSessionMiddleware(caught if act == "caught" else view(touch), connector=node)
+    with down(node):
+        sent = run(app, token=token)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 503
+    assert header(sent, "retry-after") == ["1"]
+    assert not header(sent, "set-cookie")
+    assert b"application" not in sent[1]["body"]
+    assert node.get_session(token) == {"a": 1}
+
+
+# Websockets.
+
+
+def socket(before: Callable[[Any], Any], after: Callable[[Any], Any] = lambda s: None) -> App:
+    """An application that accepts, and does something before and after that."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        before(scope["session"])
+        await send({"type": "websocket.accept", "headers": [(b"x", b"1")]})
+        after(scope["session"])
+        await send({"type": "websocket.close", "code": 1000})
+
+    return app
+
+
+def test_a_websocket_reads_its_session(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+    seen: list[Any] = []
+    look = lambda session: seen.append(session["a"])  # noqa: E731  # twice the same
+    app = CookieSessionMiddleware(socket(look, look), connector=connector)
+    sent = run(app, kind="websocket", token=token)
+    assert seen == [1, 1]
+    assert not header(sent, "set-cookie")
+    assert header(sent, "x") == ["1"]
+
+
+def test_a_handshake_may_set_the_cookie(connector: SessionStorageConnector) -> None:
+    app = CookieSessionMiddleware(socket(lambda s: s.update(a=1)), connector=connector)
+    (cookie,) = header(run(app, kind="websocket"), "set-cookie")
+    token = cookie.partition("=")[2].partition(";")[0]
+    assert connector.get_session(token) == {"a": 1}
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "set": lambda s: s.__setitem__("b", 1),
+    "delete": lambda s: s.pop("a"),
+    "update": lambda s: s.update(b=1),
+    "|=": lambda s: s.__ior__({"b": 1}),
+    "setdefault": lambda s: s.setdefault("b", 1),
+    "popitem": lambda s: s.popitem(),
+    "clear": lambda s: s.clear(),
+    "flush": lambda s: s.flush(),
+    "set_expiry": lambda s: s.set_expiry(10),
+    "cycle_key": lambda s: s.cycle_key(),
+    "supersede": lambda s: s.supersede(),
+    "delete_other_sessions": lambda s: s.delete_other_sessions(),
+    "save": lambda s: s.save(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_after_the_handshake_is_refused(
+    connector: SessionStorageConnector, change: str
+) -> None:
+    token = connector.set_session(None, {"a": 1})
+
+    def later(session: Any) -> None:
+        with pytest.raises(SessionError, match="was accepted"):
+            CHANGES[change](session)
+        assert session == {"a": 1}
+
+    app = CookieSessionMiddleware(socket(lambda s: None, later), connector=connector)
+    run(app, kind="websocket", token=token)
+    assert connector.get_session(token) == {"a": 1}
+
+
+def test_a_nested_change_after_the_handshake_is_logged(
+    connector: SessionStorageConnector, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = connector.set_session(None, {"cart": []})
+    later = socket(lambda s: None, lambda s: s["cart"].append(1))
+    run(CookieSessionMiddleware(later, connector=connector), kind="websocket", token=token)
+    assert "websocket was accepted" in caplog.text
+
+
+def test_a_refused_handshake_still_revokes(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        scope["session"].clear()
+        await send({"type": "websocket.close", "code": 4000})
+
+    sent = run(CookieSessionMiddleware(app, connector=far), kind="websocket", token=token)
+    assert sent == [{"type": "websocket.close", "code": 4000}]
+    assert far.get_session(token) is None
+
+
+@pytest.mark.parametrize("list_kind", ["connector", "far"])
+def test_a_handshake_without_the_list_is_refused(
+    request: pytest.FixtureRequest, list_kind: str
+) -> None:
+    node = request.getfixturevalue(list_kind)
+    token = node.set_session(None, {"a": 1})
+    app = CookieSessionMiddleware(socket(lambda s: s["a"]), connector=node)
+    with down(node):
+        (closed,) = run(app, kind="websocket", token=token)
+        denied = run(app, kind="websocket", token=token, extensions=("websocket.http.response",))
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1013)
+    assert denied[0]["type"] == "websocket.http.response.start"
+    assert denied[0]["status"] == 503
+    assert denied[1]["type"] == "websocket.http.response.body"
