@@ -1,0 +1,534 @@
+"""Two nodes over one list against a plain model, in any order of events.
+
+HYPOTHESIS_PROFILE=deep looks at many more sequences, and longer ones.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from support import START, Clock, Node, make_settings, sent_cookie
+
+from duck_cookie_session import (
+    MemoryRevocationList,
+    RevocationList,
+    SessionError,
+    SessionExpired,
+    SessionRevoked,
+    SessionStore,
+    SQLiteRevocationList,
+    session_headers,
+)
+
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+
+AGE, ABSOLUTE, QUIET, OLD_SECRET = 400_000, 1_000_000, 30_000, 300  # milliseconds; seconds
+SECRETS = [f"secret number {number}, long enough to be one" for number in range(20)]
+# Stage, promote, retire, and so on. Nodes are at most one step apart.
+STAGES = [
+    secrets
+    for number in range(19)
+    for secrets in (
+        (SECRETS[number],),
+        (SECRETS[number], SECRETS[number + 1]),
+        (SECRETS[number + 1], SECRETS[number]),
+    )
+]
+
+
+@dataclass(frozen=True)
+class Token:
+    """What the model knows of a token, and of a request's session that came of one."""
+
+    text: str
+    session: int
+    created: int
+    expires: int
+    lifetime: int
+    subject: int | None
+    session_epoch: int
+    subject_epoch: int
+    everything: int
+    secret: str
+    issued: int
+    data: dict[str, int]
+
+    @property
+    def too_old(self) -> int:
+        return self.created + ABSOLUTE
+
+
+@dataclass
+class Request:
+    """A request under way, and what the model expects of its store."""
+
+    store: SessionStore
+    node: int
+    base: Token | None
+    data: dict[str, int]
+    refused: str | None = None
+    quiet_until: int = 0
+    written: bool = False
+    owed: bool = False
+    cycle: bool = False
+    delete_cookie: bool = False
+    expiry: tuple[int, int] | None = None  # lifetime, fixed end
+    key_number: int = 0
+
+
+@dataclass
+class ListModel:
+    """The plain model of the list: numbers that rise, one counter for all."""
+
+    counter: int = 1
+    everything: int = 1
+    ended: dict[int, int] = field(default_factory=dict)  # session: when, by the list's clock
+    sessions: dict[int, int] = field(default_factory=dict)
+    subjects: dict[int, int] = field(default_factory=dict)
+
+    def number(self) -> int:
+        self.counter += 1
+        return self.counter
+
+    def end(self, session: int, now: int) -> None:
+        self.ended.setdefault(session, now)
+
+    def judge(self, token: Token) -> str | None:
+        if token.session in self.ended:
+            return "ended"
+        if self.sessions.get(token.session, 0) > token.session_epoch:
+            return "superseded"
+        stands = 0 if token.subject is None else self.subjects.get(token.subject, 0)
+        if stands > token.subject_epoch:
+            return "subject revoked"
+        return None if token.everything == self.everything else "all revoked"
+
+
+class Nodes(RuleBasedStateMachine):
+    kind: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.clock = Clock(START)  # that of the list
+        self.clocks = [Clock(START), Clock(START)]
+        self.stages = [0, 0]
+        self.memory = MemoryRevocationList(self.clock)
+        self.list = ListModel()
+        self.sessions = 0
+        self.tokens: list[Token] = []
+        self.requests: list[Request] = []
+        self.nodes = [self.build(0), self.build(1)]
+
+    def teardown(self) -> None:
+        for token in self.tokens:
+            for number in (0, 1):
+                self.check_read(number, token)
+        for node in self.nodes:
+            node.connector.close()
+        shutil.rmtree(self.folder)
+
+    # Help.
+
+    def build(self, number: int) -> Node:
+        revocations: RevocationList = self.memory
+        if self.kind == "sqlite":
+            revocations = SQLiteRevocationList(self.folder, clock=self.clock)
+        settings = make_settings(
+            secret_keys=STAGES[self.stages[number]],
+            cookie_age=AGE // 1000,
+            absolute_age=ABSOLUTE // 1000,
+            token_cache_size=3,
+        )
+        return Node(revocations, self.clocks[number], settings)
+
+    def now(self, number: int) -> int:
+        return int(self.clocks[number].now * 1000)
+
+    def token(self, pick: int) -> Token:
+        return self.tokens[-1 - pick % min(len(self.tokens), 8)]
+
+    def request(self, pick: int) -> Request:
+        return self.requests[-1 - pick % min(len(self.requests), 4)]
+
+    def opens(self, number: int, token: Token) -> bool:
+        """Whether a node can decrypt a token and it has not expired."""
+        if token.secret not in STAGES[self.stages[number]]:
+            return False
+        return self.now(number) < min(token.expires, token.too_old)
+
+    def check_read(self, number: int, token: Token) -> None:
+        live = self.opens(number, token) and self.list.judge(token) is None
+        read = self.nodes[number].read(token.text)
+        assert read == (token.data if live else None)
+
+    def sealed(
+        self,
+        number: int,
+        text: str,
+        base: Token | None,
+        data: dict[str, int],
+        expiry: tuple[int, int] | None,
+        cycle: bool,
+    ) -> Token:
+        """The token that a save makes; what it replaces is revoked in the model."""
+        now, subject = self.now(number), data.get("user")
+        moves = base is not None and (cycle or subject != base.subject)
+        created = now
+        if base is not None and subject in (None, base.subject):
+            created = base.created
+        if expiry is None:
+            expiry = (base.lifetime, base.expires) if base else (AGE, 0)
+        lifetime, until = expiry
+        expires = now + lifetime if lifetime else max(until, now)
+        if base is None or moves:
+            self.sessions += 1
+            session = self.sessions
+            if base is not None:
+                self.list.end(base.session, int(self.clock.now * 1000))
+        else:
+            session = base.session
+        token = Token(
+            text,
+            session,
+            created,
+            min(expires, created + ABSOLUTE),
+            lifetime,
+            subject,
+            self.list.sessions.get(session, 0),
+            self.list.subjects.get(subject, 0) if subject is not None else 0,
+            self.list.everything,
+            STAGES[self.stages[number]][0],
+            now // 1000,
+            dict(data),
+        )
+        self.tokens.append(token)
+        return token
+
+    def refusal(self, number: int, base: Token | None, renewed: bool) -> tuple[type, ...]:
+        """The errors that a save may raise now; none: it succeeds."""
+        if base is None:
+            return ()
+        expired = self.now(number) >= base.too_old or (
+            self.now(number) >= base.expires and not renewed
+        )
+        revoked = self.list.judge(base) is not None
+        if revoked and self.now(number) >= base.too_old:
+            return SessionRevoked, SessionExpired  # what revoked it may be purged by then
+        return (SessionRevoked,) if revoked else (SessionExpired,) if expired else ()
+
+    # Through the connector.
+
+    numbers = st.integers(0, 1)
+    picks = st.integers(0, 7)
+    datas = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=2)
+    users = st.none() | st.integers(1, 2)
+
+    @initialize(number=numbers, user=users)
+    def first(self, number: int, user: int | None) -> None:
+        data = {"a": 1} if user is None else {"user": user}
+        self.sealed(number, self.nodes[number].start(**data), None, data, (AGE, 0), False)
+
+    @rule(number=numbers, data=datas, user=users)
+    def set_new(self, number: int, data: dict[str, int], user: int | None) -> None:
+        data = data if user is None else {**data, "user": user}
+        text = self.nodes[number].connector.set_session(None, data)
+        self.sealed(number, text, None, data, (AGE, 0), False)
+
+    @rule(number=numbers, pick=picks, data=datas, user=users, update=st.booleans())
+    def set_or_update(
+        self, number: int, pick: int, data: dict[str, int], user: int | None, update: bool
+    ) -> None:
+        token = self.token(pick)
+        base = token if self.opens(number, token) else None
+        data = data if user is None else {**data, "user": user}
+        connector = self.nodes[number].connector
+        method = connector.update_session if update else connector.set_session
+        errors = self.refusal(number, base, renewed=not update)
+        if errors:
+            with pytest.raises(errors):
+                method(token.text, data)
+            return
+        text = method(token.text, data)
+        if update and base is not None:
+            data = {**base.data, **data}
+        self.sealed(number, text, base, data, None if update else (AGE, 0), False)
+
+    @rule(number=numbers, pick=picks)
+    def read(self, number: int, pick: int) -> None:
+        self.check_read(number, self.token(pick))
+
+    @rule(number=numbers, pick=picks)
+    def delete(self, number: int, pick: int) -> None:
+        token = self.token(pick)
+        self.nodes[number].connector.delete_session(token.text)
+        if token.secret in STAGES[self.stages[number]]:
+            self.list.end(token.session, int(self.clock.now * 1000))
+        self.check_read(1 - number, token)
+
+    @rule(number=numbers, user=st.integers(1, 2))
+    def delete_subject(self, number: int, user: int) -> None:
+        self.nodes[number].connector.delete_subject(user)
+        self.list.subjects[user] = self.list.number()
+
+    @rule(number=numbers)
+    def clear_all(self, number: int) -> None:
+        self.nodes[number].connector.clear_all_sessions()
+        self.list.everything = self.list.number()
+
+    # Requests under way.
+
+    @rule(number=numbers, pick=st.none() | picks)
+    def begin(self, number: int, pick: int | None) -> None:
+        token = None if pick is None else self.token(pick)
+        store = self.nodes[number].request(token.text if token else None)
+        request = Request(store, number, None, {})
+        if token is not None and self.opens(number, token):
+            request.refused = self.list.judge(token)
+            if request.refused is None:
+                request.base, request.data = token, dict(token.data)
+                request.key_number = STAGES[self.stages[number]].index(token.secret)
+            elif request.refused == "ended":
+                age = int(self.clock.now * 1000) - self.list.ended[token.session]
+                request.quiet_until = self.now(number) + QUIET - age if age < QUIET else 0
+        assert dict(store) == request.data
+        self.requests.append(request)
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks, key=st.sampled_from("abc"), value=st.integers(0, 3))
+    def write(self, pick: int, key: str, value: int) -> None:
+        request = self.request(pick)
+        request.store[key] = request.data[key] = value
+        request.written = True
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks, user=users)
+    def log_in_or_out(self, pick: int, user: int | None) -> None:
+        request = self.request(pick)
+        if user is not None:
+            request.store["user"] = request.data["user"] = user
+        elif "user" in request.data:
+            del request.store["user"], request.data["user"]
+        else:
+            return
+        request.written = True
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks, how=st.sampled_from(["clear", "flush", "delete"]))
+    def clear(self, pick: int, how: str) -> None:
+        request = self.request(pick)
+        getattr(request.store, how)()
+        if request.base is not None:
+            self.list.end(request.base.session, int(self.clock.now * 1000))
+            request.delete_cookie = True
+            request.quiet_until = 0
+            request.refused = None
+        request.base, request.data, request.expiry = None, {}, None
+        request.written = request.owed = request.cycle = False
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def cycle_key(self, pick: int) -> None:
+        request = self.request(pick)
+        request.store.cycle_key()
+        request.cycle = request.base is not None
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks, expiry=st.sampled_from([None, 0, 100, 2000, "fixed"]))
+    def set_expiry(self, pick: int, expiry: Any) -> None:
+        request = self.request(pick)
+        if expiry == "fixed":
+            until = self.now(request.node) + 300_000
+            request.store.set_expiry(datetime.fromtimestamp(until // 1000, timezone.utc))
+            request.expiry = (0, until)
+        else:
+            request.store.set_expiry(expiry)
+            request.expiry = (AGE if expiry is None else expiry * 1000, 0)
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def supersede(self, pick: int) -> None:
+        request = self.request(pick)
+        if request.base is None:
+            if request.refused is not None:
+                with pytest.raises(SessionRevoked):
+                    request.store.supersede()
+            else:
+                request.store.supersede()
+            return
+        if self.now(request.node) >= request.base.too_old:
+            return  # can't be saved any more; what revoked it may be purged
+        if self.list.judge(request.base) is not None:
+            with pytest.raises(SessionRevoked):
+                request.store.supersede()
+            return
+        request.store.supersede()
+        epoch = self.list.sessions[request.base.session] = self.list.number()
+        request.base, request.owed = replace(request.base, session_epoch=epoch), True
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def delete_other_sessions(self, pick: int) -> None:
+        request = self.request(pick)
+        subject, base = request.data.get("user"), request.base
+        if subject is None:
+            with pytest.raises(SessionError, match="no subject"):
+                request.store.delete_other_sessions()
+            return
+        own = base is not None and base.subject == subject
+        if own and base is not None and self.now(request.node) >= base.too_old:
+            return
+        if own and base is not None and self.list.judge(base) is not None:
+            with pytest.raises(SessionRevoked):
+                request.store.delete_other_sessions()
+            self.list.subjects[subject] = self.list.number()
+            return
+        request.store.delete_other_sessions()
+        epoch = self.list.subjects[subject] = self.list.number()
+        if own and base is not None:
+            request.base, request.owed = replace(base, subject_epoch=epoch), True
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks, failed=st.booleans())
+    def respond(self, pick: int, failed: bool) -> None:
+        """The request ends; the next one of this browser comes with what was sent."""
+        request = self.request(pick)
+        self.requests.remove(request)
+        sent = sent_cookie(session_headers(request.store, failed=failed))
+        if failed:
+            self.check_failed(request, sent)
+        elif request.delete_cookie and not request.data:
+            assert sent == ""
+        elif self.due(request) and not self.refusal(
+            request.node, request.base, renewed=request.expiry is not None
+        ):
+            self.check_sent(request, sent)
+        else:
+            assert sent is None
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def save_by_hand(self, pick: int) -> None:
+        request = self.request(pick)
+        if request.delete_cookie or request.base is None:
+            return
+        errors = self.refusal(request.node, request.base, renewed=request.expiry is not None)
+        if errors:
+            with pytest.raises(errors):
+                request.store.save()
+            return
+        request.store.save()
+        self.check_sent(request, request.store.session_key)
+        request.base, request.key_number = self.tokens[-1], 0
+        request.written = request.owed = request.cycle = False
+        request.expiry = None
+        # What was handed out stays so, whatever the request does then.
+        self.requests.remove(request)
+
+    def due(self, request: Request) -> bool:
+        now = self.now(request.node)
+        if request.owed or request.delete_cookie:
+            return True
+        if request.base is None:
+            quiet = now < request.quiet_until and "user" not in request.data
+            return request.written and bool(request.data) and not quiet
+        if request.written or request.cycle or request.expiry is not None:
+            return True
+        base = request.base
+        can_grow = base.lifetime and base.expires < base.too_old
+        if can_grow and base.expires - now < base.lifetime // 2:
+            return True
+        return request.key_number > 0 and now // 1000 - base.issued > OLD_SECRET
+
+    def check_sent(self, request: Request, sent: str | None) -> None:
+        assert sent
+        token = self.sealed(
+            request.node, sent, request.base, request.data, request.expiry, request.cycle
+        )
+        for number in (0, 1):
+            self.check_read(number, token)
+
+    def check_failed(self, request: Request, sent: str | None) -> None:
+        if request.delete_cookie:
+            assert sent == ""
+        elif request.owed and not self.refusal(request.node, request.base, renewed=False):
+            assert sent
+            assert request.base is not None
+            base = request.base
+            self.sealed(request.node, sent, base, base.data, None, False)
+        else:
+            assert sent is None
+
+    # What happens to nodes.
+
+    @rule(seconds=st.sampled_from([1, 10, 20, 30, 31, 100, 200, 201, 301, 400, 700]))
+    def time_passes(self, seconds: int) -> None:
+        for clock in (self.clock, *self.clocks):
+            clock.tick(seconds)
+
+    @rule(number=numbers, offset=st.integers(-30, 30))
+    def clock_steps(self, number: int, offset: int) -> None:
+        self.clocks[number].now = self.clock.now + offset
+
+    @rule(number=numbers)
+    def purge(self, number: int) -> None:
+        self.nodes[number].connector.save()
+
+    def restart(self, number: int) -> None:
+        self.nodes[number].connector.close()
+        self.requests = [request for request in self.requests if request.node != number]
+        self.nodes[number] = self.build(number)
+
+    @rule(number=numbers)
+    def restarts(self, number: int) -> None:
+        self.restart(number)
+
+    @rule()
+    def secrets_are_rotated(self) -> None:
+        """The node that is behind, or the first, is started with the next setting."""
+        number = 0 if self.stages[0] <= self.stages[1] else 1
+        if self.stages[number] + 1 < len(STAGES):
+            self.stages[number] += 1
+            self.restart(number)
+
+    @rule()
+    def list_is_lost(self) -> None:
+        if self.kind == "sqlite":  # while it is open, and requests are under way
+            for file in self.folder.iterdir():
+                file.unlink()
+        else:  # with the processes
+            for node in self.nodes:
+                node.connector.close()
+            self.memory = MemoryRevocationList(self.clock)
+            self.requests = []
+            self.nodes = [self.build(0), self.build(1)]
+        self.list = ListModel(counter=self.list.counter)
+        self.list.everything = self.list.number()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_two_nodes(kind: str) -> None:
+    machine = type(f"Nodes_{kind}", (Nodes,), {"kind": kind})
+    few, many = (100, 3_000) if kind == "memory" else (40, 600)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # of hypothesis
+        machine,
+        settings=settings(
+            max_examples=many if DEEP else few, stateful_step_count=60 if DEEP else 40
+        ),
+    )
