@@ -72,7 +72,7 @@ class Plan:
     max_staleness: float = 0.0
     clock_offset: float = 0.0
     step: float = 0.0
-    timeout: float = 0.25
+    timeout: float = 10.0
 
 
 class Event(NamedTuple):
@@ -413,7 +413,9 @@ class Judge:
         """Whether some revocation began before `event` ended and may be about this token."""
         adopted = event.adopted[1] if event.adopted else None
         return any(
-            found.event.began <= event.ended and (found.for_good or token.began < found.event.ended)
+            found.event.began <= event.ended
+            # One whose answer never came may be carried out later than its caller gave up.
+            and (found.for_good or not found.certain or token.began < found.event.ended)
             for found in self.revocations_of(token)
             if found.event is not event
             and not (found.event.node == event.node and found.event.ended == adopted)

@@ -37,6 +37,7 @@ def make_list(app):
     made = []
 
     def make(server=None, **arguments):
+        arguments.setdefault("timeout", 10)  # the machine may be busy; test_redis_faults judges it
         if server is not None:
             arguments["url"] = server.url
         made.append(RedisRevocationList(**arguments))
@@ -512,7 +513,7 @@ def test_what_somebody_else_wrote_under_a_key_is_no_answer(the_list, app, bare):
 
 
 def test_a_server_that_is_not_there(make_list, app):
-    the_list = make_list(url="redis://user:hidden@127.0.0.1:1/0")
+    the_list = make_list(url="redis://user:hidden@127.0.0.1:1/0", timeout=0.25)
     calls = (
         lambda: everything_of(the_list, app),
         lambda: the_list.raise_epoch(app.session()),
@@ -529,6 +530,65 @@ def test_a_server_that_is_not_there(make_list, app):
             call()
         assert time.monotonic() - started < 1
         assert "hidden" not in str(caught.value)
+
+
+def test_a_full_server_takes_no_revocation_and_goes_on_answering(make_list, redis_server, app):
+    the_list = make_list(redis_server)
+    before = everything_of(the_list, app)
+    scope = app.session()
+    with redis_server.client() as bare:
+        bare.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(RevocationListUnavailable, match="memory"):
+                the_list.end(scope)
+            assert the_list.lookup((scope, app.everything)) == (0, before)
+        finally:
+            bare.config_set("maxmemory", 0)
+    the_list.end(scope)
+    assert the_list.lookup((scope,)) == (LAST_EPOCH,)
+
+
+NEEDED = ["info", "mget", "get", "set", "time", "scan", "eval", "evalsha"]
+
+
+@pytest.mark.parametrize("missing", [None, *NEEDED])
+def test_a_user_of_the_server_needs_the_commands_that_the_error_names(
+    make_list, redis_server, app, missing
+):
+    allowed = [f"+{command}" for command in NEEDED if command != missing]
+    with redis_server.client() as bare:
+        bare.execute_command(
+            "ACL", "SETUSER", "limited", "reset", "on", ">hidden", "~dcs1*", *allowed
+        )
+        bare.script_flush()
+    the_list = make_list(url=redis_server.url.replace("//", "//limited:hidden@"))
+
+    def use():
+        the_list.lookup((app.session(), app.everything))
+        the_list.end(app.session())
+        the_list.age(app.session())
+        the_list.survey(app.scopes.prefix)
+
+    if missing is None:
+        use()
+        return
+    with pytest.raises(RevocationListUnavailable, match=missing.upper()) as caught:
+        use()
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_server_on_a_unix_socket(make_list, make_redis_server, app, tmp_path):
+    socket = tmp_path / "s"
+    make_redis_server("--unixsocket", str(socket))
+    the_list = make_list(url=f"unix://{socket}")
+    assert everything_of(the_list, app) > 0
+
+    async def look():
+        found = await the_list.alookup((app.everything,))
+        await the_list.aclose()
+        return found
+
+    assert asyncio.run(look()) == (everything_of(the_list, app),)
 
 
 # Bounded staleness

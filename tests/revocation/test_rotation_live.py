@@ -26,7 +26,9 @@ class Nodes:
         settings = SessionSettings(
             secret_keys=secrets, subject_key="user", cookie_age=COOKIE_AGE, revocation_url=self.url
         )
-        return SessionStorageConnector(RedisRevocationList, settings=settings, clock=self.clock)
+        return SessionStorageConnector(
+            lambda: RedisRevocationList(timeout=10), settings=settings, clock=self.clock
+        )
 
     def restart_each(self, secrets, between):
         """One node after the other gets new settings; `between` waits for requests in between."""

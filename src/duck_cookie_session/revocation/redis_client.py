@@ -151,7 +151,8 @@ class Connections:
         return RevocationListUnavailable(
             f"The revocation list on {self.where} can't be asked "
             f"({type(error).__name__}: {error}). Check that the server runs, is reachable from "
-            "here, and lets this user run INFO, SCAN, MGET, EVAL and EVALSHA."
+            "here, has memory left, and lets this user run INFO, MGET, GET, SET, TIME, SCAN, EVAL "
+            "and EVALSHA on keys that begin with dcs1."
         )
 
     def _connected(self) -> Any:
