@@ -52,6 +52,10 @@ class KeyRing:
 
     def __init__(self, secrets: Iterable[str | bytes], application: bytes) -> None:
         self._fernets = tuple(Fernet(derive_key(secret, application)) for secret in secrets)
+        # cryptography sets itself up at its first use, under a lock that a fork in that moment
+        # would leave locked in the child for good: so it is used once before anybody can fork.
+        for fernet in self._fernets[:1]:
+            fernet.decrypt(fernet.encrypt(b""))
 
     @classmethod
     def of(cls, settings: SessionSettings) -> KeyRing:
