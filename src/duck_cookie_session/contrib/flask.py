@@ -108,6 +108,8 @@ class CookieSessionInterface(SessionInterface):
             added = session_headers(session, failed=failed, vary=response.headers.get("Vary"))
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
+            for name in [name for name, _ in response.headers if name.startswith("Content-")]:
+                del response.headers[name]
             response.status_code = 503
             response.direct_passthrough = False
             response.set_data(UNAVAILABLE_BODY)

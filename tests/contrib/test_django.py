@@ -1,0 +1,386 @@
+"""What only Django's engine and middleware do, over Django's own settings."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from support import SECRET
+
+sys.path.append(str(Path(__file__).parent / "migration"))
+
+if not settings.configured:
+    settings.configure(
+        SECRET_KEY=SECRET,
+        SESSION_ENGINE="duck_cookie_session.contrib.django",
+        SESSION_COOKIE_NAME="session_id",
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.sessions"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        LOGGING_CONFIG=None,
+        USE_TZ=True,
+    )
+    django.setup()
+
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.contrib.sessions.middleware import SessionMiddleware as DjangosOwn
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.test.utils import override_settings
+
+from duck_cookie_session import InvalidSettings, SessionTooLarge, SQLiteRevocationList
+from duck_cookie_session.contrib.django import SessionMiddleware, SessionStore, get_connector
+from duck_cookie_session.errors import RevocationListUnavailable
+
+COOKIE = "session_id"
+
+
+class SwitchableFile(SQLiteRevocationList):
+    """An SQLite list that can stop answering."""
+
+    down = False
+    ahead = 0.0
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory, clock=lambda: time.time() + self.ahead)
+
+    def lookup(self, *args: Any, **options: Any) -> Any:
+        if type(self).down:
+            raise RevocationListUnavailable("The list of this test is switched off.")
+        return super().lookup(*args, **options)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> Iterator[None]:
+    with override_settings(SESSION_DIR=str(tmp_path), SESSION_STORAGE=SwitchableFile):
+        yield
+    SwitchableFile.down, SwitchableFile.ahead = False, 0.0
+
+
+def started(**data: Any) -> SessionStore:
+    """A saved session."""
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    return session
+
+
+def serve(
+    view: Callable[[Any], Any], token: str | None = None, middleware: Any = SessionMiddleware
+) -> Any:
+    """One request through the middleware."""
+    request = RequestFactory().get("/")
+    if token is not None:
+        request.COOKIES[COOKIE] = token
+
+    def answered(given: Any) -> Any:
+        answer = view(given.session)
+        return answer if isinstance(answer, HttpResponse) else HttpResponse("of the view")
+
+    return middleware(answered)(request)
+
+
+def token_of(response: Any) -> str:
+    value: str = response.cookies[COOKIE].value
+    return value
+
+
+# Settings.
+
+
+def test_djangos_names_count() -> None:
+    with override_settings(
+        SESSION_COOKIE_AGE=77, SESSION_COOKIE_SAMESITE=False, SECRET_KEY_FALLBACKS=["f" * 40]
+    ):
+        made = get_connector().settings
+    assert made.cookie_age == 77
+    assert made.cookie_samesite is None
+    assert made.secret_keys == (SECRET, "f" * 40)
+    assert made.subject_key == "_auth_user_id"
+    assert get_connector().settings.cookie_samesite == "Lax"
+
+
+def test_a_wrong_setting_is_named() -> None:
+    with (
+        override_settings(SESSION_ABSOLUTE_AGE=0),
+        pytest.raises(InvalidSettings, match="SESSION_ABSOLUTE_AGE"),
+    ):
+        get_connector()
+
+
+def test_without_a_folder_the_error_says_so() -> None:
+    with override_settings(SESSION_DIR=None), pytest.raises(InvalidSettings, match="SESSION_DIR"):
+        get_connector()
+
+
+def test_secrets_rotate() -> None:
+    token = started(a=1).session_key
+    with override_settings(SECRET_KEY="n" * 40, SECRET_KEY_FALLBACKS=[SECRET]):
+        assert SessionStore(token)["a"] == 1
+    with override_settings(SECRET_KEY="n" * 40):
+        assert SessionStore(token).get("a") is None
+
+
+# Expiry in all its forms.
+
+
+def expires_in(session: SessionStore) -> float:
+    """Seconds until the saved token expires."""
+    opened = get_connector().load(session.session_key)
+    return (opened.claims.expires - get_connector().lifecycle.now()) / 1000
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (300, 300),
+        (timedelta(minutes=5), 300),
+        (datetime.now(timezone.utc) + timedelta(hours=2), 7200),
+        (None, 1_209_600),
+        (0, 1_209_600),  # until the browser closes; the server's own limit stays
+    ],
+)
+def test_expiry(use_tz: bool, given: Any, seconds: float) -> None:
+    with override_settings(USE_TZ=use_tz):
+        session = SessionStore()
+        session["a"] = 1
+        session.set_expiry(given)
+        session.save()
+        assert seconds - 60 < expires_in(session) <= seconds
+        assert session.get_expire_at_browser_close() is (given == 0)
+
+
+def test_expiry_in_local_time_without_a_zone() -> None:
+    with override_settings(USE_TZ=False):
+        session = SessionStore()
+        session["a"] = 1
+        session.set_expiry(datetime.now() + timedelta(hours=1))
+        session.save()
+        assert 3590 < expires_in(session) <= 3600
+
+
+def test_a_lifetime_is_renewed_and_a_date_is_not() -> None:
+    lifetime, date = started(a=1), started(a=1)
+    lifetime.set_expiry(300)
+    date.set_expiry(timedelta(seconds=300))
+    for session in (lifetime, date):
+        session.save()
+        again = SessionStore(session.session_key)
+        again["b"] = 2
+        again.save()
+        renewed = get_connector().load(again.session_key).claims
+        assert (renewed.lifetime == 300_000) is (session is lifetime)
+        assert again["a"] == 1
+
+
+def test_an_age_of_its_own_counts() -> None:
+    class Short(SessionStore):
+        def get_session_cookie_age(self) -> int:
+            return 60
+
+    session = Short()
+    session["a"] = 1
+    session.save()
+    assert 50 < expires_in(session) <= 60
+
+
+# The engine.
+
+
+def test_the_subject_is_the_user() -> None:
+    session = started(_auth_user_id="7")
+    get_connector().delete_subject("7")
+    assert SessionStore(session.session_key).get("_auth_user_id") is None
+
+
+def test_the_id_stays_and_the_key_does_not() -> None:
+    session = started(a=1)
+    key, identity = session.session_key, session.session_id
+    session["a"] = 2
+    session.save()
+    assert session.session_key != key
+    assert session.session_id == identity
+    session.cycle_key()
+    assert session.session_id != identity
+    assert SessionStore().session_id is None
+
+
+def test_a_nested_change_is_a_change() -> None:
+    session = SessionStore(started(cart=[1]).session_key)
+    assert session["cart"] == [1]
+    assert not session.modified
+    session["cart"].append(2)
+    assert session.modified
+    session.modified = False
+    assert not session.modified
+
+
+def test_what_cant_be_packed_is_modified_and_fails_at_the_save() -> None:
+    session = SessionStore(started(cart=[1]).session_key)
+    session["cart"].append(object())
+    assert session.modified
+    response = serve(lambda s: s["cart"].append(object()), session.session_key)
+    assert response.content == b"of the view"
+    assert COOKIE not in response.cookies
+
+
+def test_login_of_a_session_that_ended_meanwhile() -> None:
+    session = started(a=1)
+    late = SessionStore(session.session_key)
+    assert late["a"] == 1
+    session.flush()
+    with pytest.raises(SessionInterrupted):
+        late.cycle_key()
+
+
+def test_a_save_of_its_own_within_a_late_request_is_refused() -> None:
+    session = started(a=1)
+    token = session.session_key
+    session.flush()
+    late = SessionStore(token)
+    late["b"] = 1
+    with pytest.raises(UpdateError):
+        late.save()
+
+
+def test_awaitable_twins() -> None:
+    async def tour() -> None:
+        session = SessionStore()
+        session["a"] = 1
+        await session.acreate()
+        token = session.session_key
+        again = SessionStore(token)
+        assert await again.aload() == {"a": 1}
+        assert await again.aexists(token)
+        await again._aget_session() if django.VERSION >= (5, 1) else again._session
+        await again.acycle_key()
+        assert not await again.aexists(token)
+        await again.adelete()
+        assert not await again.aexists(again.session_key)
+
+    asyncio.run(tour())
+
+
+def test_clearsessions_purges_the_list() -> None:
+    connector = get_connector()
+    started(a=1).flush()
+    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 1
+    call_command("clearsessions")
+    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 1
+    SwitchableFile.ahead = connector.settings.absolute_age + 3600
+    call_command("clearsessions")
+    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 0
+
+
+# The middleware.
+
+
+def test_reading_a_session_past_half_of_its_life_renews_it() -> None:
+    with override_settings(SESSION_COOKIE_AGE=3600):
+        connector = get_connector()
+        old = connector.lifecycle._clock
+        connector.lifecycle._clock = lambda: old() - 2000
+        token = started(a=1).session_key
+        connector.lifecycle._clock = old
+        response = serve(lambda s: s.get("a"), token)
+        assert SessionStore(token_of(response))["a"] == 1
+        assert response.headers["Cache-Control"] == "no-store"
+        untouched = serve(lambda s: None, token)
+        assert COOKIE not in untouched.cookies
+
+
+def test_a_read_never_fails_for_a_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    with override_settings(SESSION_COOKIE_AGE=3600):
+        connector = get_connector()
+        old = connector.lifecycle._clock
+        connector.lifecycle._clock = lambda: old() - 2000
+        token = started(a=1).session_key
+        connector.lifecycle._clock = old
+
+        def look(session: Any) -> HttpResponse:
+            answer = HttpResponse(str(session["a"]))
+            SwitchableFile.down = True
+            return answer
+
+        response = serve(look, token)
+        assert (response.status_code, response.content) == (200, b"1")
+        assert COOKIE not in response.cookies
+
+
+def test_too_large_is_logged_with_the_heaviest_keys(caplog: pytest.LogCaptureFixture) -> None:
+    token = started(a=1).session_key
+    response = serve(lambda s: s.update({"big": "x" * 5000}), token)
+    assert response.content == b"of the view"
+    assert "big" in caplog.text
+    assert response.headers["Vary"] == "Cookie"
+    with pytest.raises(SessionTooLarge):
+        serve(lambda s: s.update({"big": "x" * 5000}), token, DjangosOwn)
+
+
+def test_unreachable_is_503() -> None:
+    token = started(a=1).session_key
+    SwitchableFile.down = True
+    response = serve(lambda s: s.__setitem__("b", 1) or None, None)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    with pytest.raises(RevocationListUnavailable):
+        serve(lambda s: s.get("a"), token)  # a view that raises: Django makes a 500 of that first
+
+    def caught(session: Any) -> HttpResponse:
+        with pytest.raises(RevocationListUnavailable):
+            session.get("a")
+        return HttpResponse(status=500)
+
+    assert serve(caught, token).status_code == 503
+
+
+@pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
+def test_save_every_request(middleware: Any) -> None:
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+        token = started(a=1).session_key
+        again = token_of(serve(lambda s: s.get("a"), token, middleware))
+        assert SessionStore(again)["a"] == 1
+        assert COOKIE not in serve(lambda s: s.get("a"), None, middleware).cookies
+
+
+def test_other_engines_go_through() -> None:
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+        response = serve(lambda s: s.update({"a": 1}))
+    assert response.cookies[COOKIE].value
+
+
+def test_the_old_session_is_read_one_last_time() -> None:
+    from django.contrib.sessions.backends.db import SessionStore as OldSession
+    from of_django import take_over
+
+    call_command("migrate", verbosity=0)
+    old = OldSession()
+    old["a"] = 1
+    old.save()
+    seen: list[Any] = []
+
+    def ask(**cookies: str | None) -> Any:
+        request = RequestFactory().get("/")
+        request.COOKIES.update({name: value for name, value in cookies.items() if value})
+
+        def view(given: Any) -> HttpResponse:
+            seen.append(given.session.get("a"))
+            return HttpResponse()
+
+        return SessionMiddleware(take_over(view))(request)
+
+    response = ask(sessionid=old.session_key)
+    assert response.cookies["sessionid"].value == ""
+    ask(session_id=token_of(response))
+    ask(sessionid=old.session_key)
+    assert seen == [1, 1, None]

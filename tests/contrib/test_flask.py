@@ -1,0 +1,271 @@
+"""What only the Flask interface does: Flask's config names and its sessions' attributes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from flask.sessions import SessionMixin
+from support import SECRET, Clock, SwitchableList, make_settings
+
+from duck_cookie_session import InvalidSettings, SessionStorageConnector
+from duck_cookie_session.contrib.flask import CookieSessionInterface, FlaskSession
+
+sys.path.append(str(Path(__file__).parent / "migration"))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> flask.Flask:
+    made = flask.Flask(__name__)
+    made.config.update(SECRET_KEY=SECRET, SESSION_DIR=str(tmp_path), TESTING=True)
+    made.session_interface = CookieSessionInterface()
+
+    @made.get("/set/<key>/<value>")
+    def put(key: str, value: str) -> str:
+        flask.session[key] = value
+        return "set"
+
+    @made.get("/show")
+    def show() -> Any:
+        return flask.jsonify(dict(flask.session))
+
+    @made.get("/untouched")
+    def untouched() -> str:
+        return "nothing"
+
+    return made
+
+
+@pytest.fixture
+def connector(clock: Clock) -> Iterator[SessionStorageConnector]:
+    revocations = SwitchableList(clock)
+    made = SessionStorageConnector(lambda: revocations, settings=make_settings(), clock=clock)
+    yield made
+    made.close()
+
+
+def attributes(cookie: str) -> set[str]:
+    return {part.strip() for part in cookie.split(";")[1:]}
+
+
+def test_flasks_defaults_count(app: flask.Flask) -> None:
+    cookie = app.test_client().get("/set/a/1").headers["Set-Cookie"]
+    assert cookie.startswith("session=")
+    # Flask's SESSION_COOKIE_SECURE is False unless set; browser-length, as it is not permanent.
+    assert attributes(cookie) == {"Path=/", "HttpOnly", "SameSite=Lax"}
+
+
+def test_flasks_config_names_count(app: flask.Flask) -> None:
+    app.config.update(
+        SESSION_COOKIE_NAME="own",
+        SESSION_COOKIE_DOMAIN="example.org",
+        SESSION_COOKIE_PATH="/shop",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_PARTITIONED=True,
+    )
+    cookie = app.test_client().get("/set/a/1").headers["Set-Cookie"]
+    assert cookie.startswith("own=")
+    wanted = {"Path=/shop", "Domain=example.org", "Secure", "HttpOnly", "SameSite=Strict"}
+    assert attributes(cookie) == wanted | {"Partitioned"}
+
+
+def test_the_application_root_is_the_path(app: flask.Flask) -> None:
+    app.config["APPLICATION_ROOT"] = "/below"
+    cookie = app.test_client().get("/set/a/1").headers["Set-Cookie"]
+    assert "Path=/below" in attributes(cookie)
+
+
+def test_the_settings_of_this_library_count_too(app: flask.Flask) -> None:
+    app.config.update(SESSION_MAX_COOKIE_BYTES=300)
+    client = app.test_client()
+    assert "Set-Cookie" not in client.get("/set/a/" + "x" * 300).headers
+    assert "Set-Cookie" in client.get("/set/a/x").headers
+
+
+def test_a_wrong_value_is_named(app: flask.Flask) -> None:
+    app.config["SESSION_CLOCK_SKEW"] = -1
+    with pytest.raises(InvalidSettings, match="SESSION_CLOCK_SKEW"):
+        app.test_client().get("/untouched")
+
+
+def test_without_a_folder_the_error_says_so(app: flask.Flask) -> None:
+    del app.config["SESSION_DIR"]
+    with pytest.raises(InvalidSettings, match="SESSION_DIR"):
+        app.test_client().get("/show")
+
+
+def test_a_storage_may_be_named(app: flask.Flask) -> None:
+    app.config["SESSION_STORAGE"] = "duck_cookie_session.SQLiteRevocationList"
+    assert "Set-Cookie" in app.test_client().get("/set/a/1").headers
+    app.session_interface = CookieSessionInterface()
+    app.config["SESSION_STORAGE"] = "flask.Flask"
+    with pytest.raises(InvalidSettings, match="flask"):
+        app.test_client().get("/show")
+
+
+def test_without_a_secret_there_is_no_session(app: flask.Flask) -> None:
+    app.secret_key = None
+    with app.test_request_context():
+        assert flask.session.get("a") is None
+        with pytest.raises(RuntimeError, match="secret key"):
+            flask.session["a"] = 1
+
+
+def test_secrets_rotate(app: flask.Flask) -> None:
+    client = app.test_client()
+    client.get("/set/a/1")
+    app.secret_key = "n" * 32
+    app.config["SECRET_KEY_FALLBACKS"] = [SECRET]
+    assert client.get("/show").json == {"a": "1"}
+    app.config["SECRET_KEY_FALLBACKS"] = []
+    assert client.get("/show").json == {}
+
+
+def test_a_connector_counts_and_not_the_config(
+    app: flask.Flask, connector: SessionStorageConnector
+) -> None:
+    app.session_interface = CookieSessionInterface(connector)
+    cookie = app.test_client().get("/set/a/1").headers["Set-Cookie"]
+    assert cookie.startswith("session_id=")
+
+
+# The attributes of Flask's sessions.
+
+
+def test_a_session_is_one_of_flasks(app: flask.Flask) -> None:
+    with app.test_request_context() as context:
+        session = app.session_interface.open_session(app, context.request)
+    assert isinstance(session, FlaskSession)
+    assert isinstance(session, SessionMixin)
+    assert isinstance(session, dict)
+
+
+def test_new_accessed_and_modified(app: flask.Flask) -> None:
+    seen: list[tuple[bool, ...]] = []
+
+    @app.get("/attributes")
+    def look() -> str:
+        session = flask.session
+        before = (session.new, session.accessed, session.modified)
+        session.setdefault("list", []).append(1)
+        seen.append((*before, session.modified))
+        return "seen"
+
+    client = app.test_client()
+    client.get("/attributes")
+    client.get("/attributes")
+    assert seen == [(True, True, False, True), (False, True, False, True)]
+    assert client.get("/show").json == {"list": [1, 1]}
+
+
+def test_a_permanent_session_gets_an_age(app: flask.Flask) -> None:
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+
+    @app.get("/permanent/<int:value>")
+    def permanent(value: int) -> str:
+        flask.session.permanent = bool(value)
+        return str(flask.session.permanent)
+
+    client = app.test_client()
+    client.get("/set/a/1")
+    assert "Max-Age=3600" in attributes(client.get("/permanent/1").headers["Set-Cookie"])
+    again = client.get("/set/b/1").headers["Set-Cookie"]
+    assert "Max-Age=3600" in attributes(again)
+    assert "Set-Cookie" not in client.get("/show").headers
+    gone = client.get("/permanent/0").headers["Set-Cookie"]
+    assert "Max-Age" not in gone
+
+
+def test_a_permanent_session_never_outlives_its_absolute_age(app: flask.Flask) -> None:
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=31)  # Flask's default
+
+    @app.get("/permanent")
+    def permanent() -> str:
+        flask.session.permanent = True
+        return "yes"
+
+    cookie = app.test_client().get("/permanent").headers["Set-Cookie"]
+    assert f"Max-Age={30 * 86400}" in attributes(cookie)
+
+
+def test_refresh_is_for_requests_that_accessed_the_session(app: flask.Flask) -> None:
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["a"] = 1
+        session.permanent = True
+    assert "Set-Cookie" in client.get("/show").headers
+    assert "Set-Cookie" not in client.get("/untouched").headers
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    assert "Set-Cookie" not in client.get("/show").headers
+
+
+def test_flash(app: flask.Flask) -> None:
+    app.add_url_rule("/flash", view_func=lambda: flask.flash("saved") or "flashed", endpoint="f")
+    app.add_url_rule("/flashed", view_func=lambda: flask.get_flashed_messages(), endpoint="g")
+    client = app.test_client()
+    client.get("/flash")
+    assert client.get("/flashed").json == ["saved"]
+    assert client.get("/flashed").json == []
+
+
+def test_an_emptied_session_is_ended(app: flask.Flask) -> None:
+    app.add_url_rule("/pop", view_func=lambda: flask.session.pop("a"), endpoint="pop")
+    client = app.test_client()
+    client.get("/set/a/1")
+    copied = client.get_cookie("session")
+    assert "Max-Age=0" in client.get("/pop").headers["Set-Cookie"]
+    client.set_cookie("session", copied.value if copied else "")
+    assert client.get("/show").json == {}
+
+
+def test_503_takes_the_place_of_any_response(
+    app: flask.Flask, connector: SessionStorageConnector
+) -> None:
+    app.session_interface = CookieSessionInterface(connector)
+    app.testing = False
+
+    @app.get("/download")
+    def download() -> Any:
+        flask.session["seen"] = True
+        response = flask.Response(iter(["part"]), headers={"Content-Encoding": "br"})
+        response.direct_passthrough = True
+        return response
+
+    client = app.test_client()
+    client.get("/set/a/1")
+    assert isinstance(connector.revocations, SwitchableList)
+    connector.revocations.down = True
+    for path in ("/download", "/show"):
+        seen = client.get(path)
+        assert seen.status_code == 503
+        assert seen.headers["Retry-After"] == "1"
+        assert "Set-Cookie" not in seen.headers
+        assert "Content-Encoding" not in seen.headers
+        assert "part" not in seen.text
+    connector.revocations.down = False
+    assert client.get("/show").json == {"a": "1"}
+
+
+def test_the_old_cookie_is_read_one_last_time(app: flask.Flask) -> None:
+    from of_flask import take_over
+
+    ours, app.session_interface = app.session_interface, flask.Flask("x").session_interface
+    client = app.test_client()
+    client.get("/set/a/1")
+    assert client.get_cookie("session") is not None
+    app.session_interface = ours
+    app.config["SESSION_COOKIE_NAME"] = "session_id"
+    app._got_first_request = False  # the application starts anew, with the lines below
+    take_over(app)
+    assert client.get("/show").json == {"a": "1"}
+    assert client.get_cookie("session") is None
+    assert client.get("/show").json == {"a": "1"}
+    client.set_cookie("session", "junk")
+    assert client.get("/show").json == {"a": "1"}
