@@ -995,3 +995,38 @@ def test_threads_supersede_and_one_wins(two_nodes: tuple[Node, Node]) -> None:
 
     in_threads(*[lambda s=s: spend(s) for s in sessions])  # type: ignore[misc]  # s is bound here
     assert len(won) == 1
+
+
+def test_check_asks_the_list_ahead(node: Node, revocations: SwitchableList) -> None:
+    """What an adapter calls before a coroutine touches the session."""
+    token = node.start(a=1)
+    revocations.asked.clear()
+    session = node.request(token)
+    session.check()
+    session.check()
+    assert revocations.asked == ["lookup"]
+    assert not session.loaded
+    assert not session.accessed
+    assert session["a"] == 1
+    session.check()
+    assert revocations.asked == ["lookup"]
+    node.request().check()
+
+
+def test_check_while_unreachable(node: Node, revocations: SwitchableList) -> None:
+    session = node.request(node.start(a=1))
+    revocations.down = True
+    with pytest.raises(RevocationListUnavailable):
+        session.check()
+    assert session.unavailable
+
+
+def test_a_visitor_is_cleared_when_awaited(network: Node) -> None:
+    async def work() -> None:
+        session = network.request()
+        session["a"] = 1
+        await session.aclear()
+        assert session == {}
+        assert await asession_headers(session) == [("Vary", "Cookie")]
+
+    in_loop(work)

@@ -959,3 +959,92 @@ def test_settings_are_given_to_the_list(make_node: MakeNode, clock: Clock) -> No
     binding = revocations.binding(node.connector.lifecycle.scopes.everything)
     assert (binding.retention, binding.first_epoch_zero) == (105, False)
     assert make_settings().clock_skew == 60
+
+
+# What a read may reuse, a save may not.
+
+
+class ReusingList(SwitchableList):
+    """As a list across the network: reads may be answered with what stood a while ago."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.known: dict[bytes, int] | None = None
+        self.lookups: list[tuple[int, bool]] = []
+
+    def remember(self) -> None:
+        self.known = dict(self._epochs)
+
+    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
+        self.lookups.append((len(scopes), fresh))
+        if fresh or self.known is None:
+            return super().lookup(scopes)
+        return tuple(self.known.get(scope, 0) for scope in scopes)
+
+
+@pytest.fixture
+def reusing(make_node: MakeNode, clock: Clock) -> tuple[Node, ReusingList]:
+    revocations = ReusingList(clock)
+    return make_node(revocations), revocations
+
+
+def test_a_reused_answer_serves_reads_only(reusing: tuple[Node, ReusingList]) -> None:
+    node, revocations = reusing
+    token = node.start(user=1)
+    revocations.remember()
+    node.connector.delete_session(token)
+    assert node.read(token) == {"user": 1}
+    assert not node.request(token).exists()
+    for act in (
+        lambda s: (s.update(a=1), s.save()),
+        lambda s: s.supersede(),
+        lambda s: s.delete_other_sessions(),
+    ):
+        session = node.request(token)
+        assert session["user"] == 1
+        with pytest.raises(SessionRevoked):
+            act(session)
+
+
+def test_a_reused_answer_older_than_the_token_refuses_nothing(
+    reusing: tuple[Node, ReusingList],
+) -> None:
+    node, revocations = reusing
+    revocations.remember()
+    node.connector.clear_all_sessions()
+    token = node.start(a=1)
+    assert node.read(token) == {"a": 1}
+    assert revocations.lookups[-2:] == [(2, False), (2, True)]
+
+
+@pytest.mark.parametrize(
+    ("change_it", "scopes"),
+    [
+        (lambda s: s.update(a=2), 3),
+        (lambda s: s.cycle_key(), 3),
+        (lambda s: s.update(user=2), 4),
+        (lambda s: s.pop("user"), 3),
+    ],
+)
+def test_a_save_reads_all_it_needs_at_once(
+    reusing: tuple[Node, ReusingList], change_it: Callable[[Any], Any], scopes: int
+) -> None:
+    node, revocations = reusing
+    session = node.request(node.start(user=1))
+    change_it(session)
+    revocations.lookups.clear()
+    session.save()
+    assert revocations.lookups == [(scopes, True)]
+
+
+def test_a_re_issue_waits_while_the_list_is_unreachable(make_node, revocations, clock) -> None:
+    """Under "accept" too: what was not checked is not renewed."""
+    node = make_node(revocations, on_unreachable="accept")
+    token = node.start(a=1)
+    clock.tick(5 * DAY)
+    revocations.down = True
+    session = node.request(token)
+    assert session == {"a": 1}
+    assert sent_cookie(session_headers(session)) is None
+    session["a"] = 2
+    assert node.read(sent_cookie(session_headers(session))) == {"a": 2}

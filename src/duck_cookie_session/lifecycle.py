@@ -86,6 +86,7 @@ class Write(NamedTuple):
         expiry: a new expiry; None keeps the one that the session has.
         browser_length: whether the cookie goes with the browser; None keeps what it was.
         cycle: give the session a new id.
+        optional: nothing but a re-issue, which has to wait while the list is unreachable.
     """
 
     packed: bytes
@@ -93,6 +94,7 @@ class Write(NamedTuple):
     expiry: Expiry | None = None
     browser_length: bool | None = None
     cycle: bool = False
+    optional: bool = False
 
 
 def judge(claims: Claims, epochs: Sequence[int]) -> str | None:
@@ -224,7 +226,9 @@ class Lifecycle:
         goes_on = base if not moves else None
         session_id = goes_on.claims.session_id if goes_on else secrets.token_bytes(16)
         scopes = self._scopes(session_id, write.subject)
-        epochs = yield from self._stands(base, scopes, moves=moves)
+        epochs = yield from self._stands(
+            base, scopes, must_ask=moves or write.optional, moves=moves
+        )
         created = now
         if base is not None:
             self._judge_base(base, epochs, now, renewed=write.expiry is not None)
@@ -347,7 +351,7 @@ class Lifecycle:
         return opened
 
     def _stands(
-        self, base: Opened | None, scopes: tuple[bytes, ...], *, moves: bool
+        self, base: Opened | None, scopes: tuple[bytes, ...], *, moves: bool, must_ask: bool
     ) -> Steps[dict[bytes, int]]:
         """What stands now for all that a save touches: one atomic read of up to four scopes."""
         asked = scopes
@@ -359,7 +363,7 @@ class Lifecycle:
             self.unreachable()
             # Epochs that stood earlier are sound: a token that carries them is refused once the
             # list is back if anything was revoked since. An id can't be revoked unasked.
-            if moves or (base is None and self.everything_seen is None):
+            if must_ask or (base is None and self.everything_seen is None):
                 raise
             if base is None:
                 return {scopes[0]: self.everything_seen or 0}

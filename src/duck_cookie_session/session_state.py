@@ -336,7 +336,9 @@ class SessionState(LazyDict):
         optional = self._base is not None and not self._is_due(re_issue=False)
         try:
             packed, subject = self._pack(), self._lifecycle.subject_of(dict(dict.items(self)))
-            write = Write(packed, subject, self._expiry, self._browser_length, self._cycle)
+            write = Write(
+                packed, subject, self._expiry, self._browser_length, self._cycle, optional
+            )
             saved = yield from self._lifecycle.save_steps(self._base, write)
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
             yield from self._reissue_steps()
