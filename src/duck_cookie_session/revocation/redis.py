@@ -205,15 +205,16 @@ class RedisRevocationList(RevocationList):
     def _lookup(self, scopes: Sequence[bytes]) -> Steps[tuple[int, ...]]:
         if not self._is_verified(scopes[0]):
             yield from self._verify(scopes[0])
-        asked = self._answers.asking()
+        answers = self._answers
+        asked = answers.asking() if answers.max_staleness else None
         values = yield ("MGET", *map(key_of, scopes))
         epochs = [0 if value is None else epoch_of(value) for value in values]
         if None in values:
             for place, scope in enumerate(scopes):
                 if values[place] is None and is_everything(scope):
                     epochs[place] = yield from self._make_everything(scope)
-        if self._answers.max_staleness:
-            self._answers.keep(asked, scopes, epochs)
+        if asked is not None:
+            answers.keep(asked, scopes, epochs)
         return tuple(epochs)
 
     def _make_everything(self, scope: bytes) -> Steps[int]:

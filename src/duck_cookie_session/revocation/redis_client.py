@@ -28,6 +28,7 @@ from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from .redis_format import key_of
 
 _CONNECTIONS = 64
+_THREADS = 10_000
 _FAILURES = (RedisError, OSError, ValueError)  # ValueError: somebody else wrote under our keys
 
 Command = tuple[Any, ...]
@@ -162,7 +163,9 @@ class Connections:
             with self.lock:
                 if self._client is None:
                     # As many connections as threads ask at once.
-                    pool = redis.ConnectionPool.from_url(self._address(), **self._options(Retry))
+                    pool = redis.ConnectionPool.from_url(
+                        self._address(), max_connections=_THREADS, **self._options(Retry)
+                    )
                     self._client = redis.Redis(connection_pool=pool)
         return self._client
 

@@ -104,11 +104,11 @@ _REST = PREFIX_BYTES + 1
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-@lru_cache(maxsize=64)
 def _tag(prefix: bytes) -> bytes:
     return b"dcs1:{%b}:" % prefix.hex().encode()
 
 
+@lru_cache(maxsize=16_384)
 def key_of(scope: bytes) -> bytes:
     """The key of a scope."""
     rest = b2a_base64(scope[_REST:], newline=False).translate(_URL_SAFE, b"=")
