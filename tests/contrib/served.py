@@ -188,9 +188,11 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def serving(kind: Kind, folder: Path, *, nodes: int = 2, redis: str = "") -> Iterator[Site]:
-    """Run an application until the block is left."""
-    ports, secret = free_ports(nodes), secrets.token_urlsafe(48)
+def serving(
+    kind: Kind, folder: Path, *, nodes: int = 2, redis: str = "", secret: str | None = None
+) -> Iterator[Site]:
+    """Run an application until the block is left; it may have run in this folder before."""
+    ports, secret = free_ports(nodes), secret or secrets.token_urlsafe(48)
     environment = {
         **os.environ,
         **kind.environment,
@@ -202,7 +204,7 @@ def serving(kind: Kind, folder: Path, *, nodes: int = 2, redis: str = "") -> Ite
         processes = []
         for number, port in enumerate(ports):
             own = folder / f"node{number}"
-            own.mkdir()
+            own.mkdir(exist_ok=True)
             output = stack.enter_context((own / "output.txt").open("wb"))
             process = subprocess.Popen(
                 [sys.executable, *(part.format(port=port) for part in kind.command)],

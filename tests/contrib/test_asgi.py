@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.session_storage_connector import globals as process
+
+sys.path.append(str(Path(__file__).parent / "migration"))
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Messages = list[dict[str, Any]]
@@ -376,3 +379,20 @@ def test_a_handshake_without_the_list_is_refused(
     assert denied[0]["type"] == "websocket.http.response.start"
     assert denied[0]["status"] == 503
     assert denied[1]["type"] == "websocket.http.response.body"
+
+
+def test_the_old_cookie_is_read_one_last_time(connector: SessionStorageConnector) -> None:
+    import of_starlette
+    from starlette.middleware.sessions import SessionMiddleware
+
+    old = SessionMiddleware(view(lambda s: s.update(a=1)), of_starlette.OLD_SECRET)
+    (cookie,) = header(run(old), "set-cookie")
+    seen: list[Any] = []
+    inner = of_starlette.TakeOver(view(lambda s: seen.append(s.get("a")), []))
+    app = CookieSessionMiddleware(inner, connector=connector)
+    sent = run(app, headers=[(b"cookie", cookie.partition(";")[0].encode())])
+    deleting, ours = header(sent, "set-cookie")
+    assert deleting == "session=; Path=/; Max-Age=0"
+    run(app, token=ours.partition("=")[2].partition(";")[0])
+    run(app, headers=[(b"cookie", b"session=junk")])
+    assert seen == [1, 1, None]

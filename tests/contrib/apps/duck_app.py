@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import common
 
 MIDDLEWARE = os.environ.get("SITE_MIDDLEWARE", "duck_cookie_session.contrib.duck")
 DJANGO = "duck.etc.structures.projects.testing.web.backend.django.duckapp.duckapp.settings"
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "SECRET_KEY": common.SECRET,
     "DEBUG": bool(os.environ.get("SITE_DEBUG")),
     "ALLOWED_HOSTS": ["*"],
@@ -32,6 +33,13 @@ SETTINGS = {
     "LOG_TO_FILE": False,
     "SILENT": True,
 }
+if os.environ.get("SITE_OLD"):  # Duck's own sessions, to be taken over later
+    del SETTINGS["SESSION_ENGINE"]
+    SETTINGS["SESSION_STORAGE"] = "duck.utils.caching.KeyAsFolderCache"
+if os.environ.get("SITE_TAKE_OVER"):
+    sys.path.append(str(Path(__file__).parent.parent / "migration"))
+    SETTINGS["SESSION_COOKIE_NAME"] = "new_session"
+    SETTINGS["MIDDLEWARES"] = [*SETTINGS["MIDDLEWARES"], "of_duck.TakeOver"]
 if common.REDIS:
     SETTINGS["SESSION_STORAGE"] = "duck_cookie_session.revocation.redis.RedisRevocationList"
     SETTINGS["SESSION_REVOCATION_URL"] = common.REDIS
@@ -59,6 +67,8 @@ def view(request: Any) -> Any:
     response = HttpResponse(made.body, content_type="text/plain", status_code=made.status)
     if made.cookie:
         response.set_cookie("own", "1")
+    if "written" in args:
+        response.set_cookie(common.COOKIE, args["written"])
     return response
 
 

@@ -19,7 +19,9 @@ class TakeOver(BaseMiddleware):
             except ValueError:
                 return cls.request_ok
             old = SessionStorageConnector(KeyAsFolderCache)
-            request.SESSION.update(old.get_session(key) or {})
+            data = old.get_session(key) or {}
+            data.pop("expiry_date", None)  # what Duck noted for itself
+            request.SESSION.update(data)
             old.delete_session(key)
         return cls.request_ok
 
