@@ -69,10 +69,18 @@ def test_a_raise_gives_the_time_and_stands(local_list, app, clock):
     assert local_list.lookup((app.session(), scope)) == (0, epoch)
 
 
-def test_raises_within_one_tick_all_differ(local_list, app):
+def test_raises_within_one_tick_count_up_by_one(local_list, app):
     scope, other = app.session(), app.subject()
-    epochs = [local_list.raise_epoch(one) for one in (scope, other, scope, scope)]
-    assert epochs == sorted(set(epochs))
+    first, *more = [local_list.raise_epoch(one) for one in (scope, other, scope, scope)]
+    assert more == [first + 1, first + 2, first + 3]
+
+
+def test_what_is_not_there_stands_at_zero_however_often_it_is_asked(local_list, app):
+    asked = (app.everything, app.session(), app.subject())
+    first = local_list.lookup(asked)
+    assert first[1:] == (0, 0)
+    assert local_list.lookup(asked) == first
+    assert local_list.compare_and_raise(asked[1], 0) is not None
 
 
 def test_a_clock_set_back_an_hour_never_lowers_an_epoch(local_list, app, clock):
@@ -138,8 +146,18 @@ def test_age_is_that_of_the_last_raise_and_of_the_first_end(local_list, app, clo
     clock.now += 7
     local_list.end(scope)
     assert local_list.age(scope) == pytest.approx(7)
+    clock.now += 1_000_000
+    assert local_list.age(scope) == pytest.approx(1_000_007, abs=0.001)
+
+
+def test_age_goes_by_the_lists_own_clock_which_never_goes_back(local_list, app, clock):
+    scope = app.session()
+    local_list.end(scope)
+    clock.now += 10
+    local_list.end(app.session())
     clock.now -= 3600
-    assert local_list.age(scope) == pytest.approx(0)
+    assert local_list.age(scope) == pytest.approx(10)
+    assert local_list.age(app.session()) is None
 
 
 def test_everything_has_an_age_too(local_list, app, clock):
@@ -185,6 +203,19 @@ def test_expired_entries_go_by_themselves(local_list, app, clock):
     for _ in range(30):
         local_list.end(app.session())
     assert local_list.survey(app.scopes.prefix).entries == 30
+
+
+def test_expired_entries_go_from_between_live_ones_too(local_list, app, clock):
+    live = [app.scopes.session(bytes([0, number]) + bytes(14)) for number in range(60)]
+    old = [app.scopes.session(bytes([9, number]) + bytes(14)) for number in range(30)]
+    for scope in old:
+        local_list.end(scope)
+    clock.now += RETENTION + 1
+    for scope in live:
+        local_list.end(scope)
+    assert local_list.survey(app.scopes.prefix).entries == 60
+    assert local_list.lookup(old[:4]) == (0, 0, 0, 0)
+    assert local_list.lookup(live[:4]) == (LAST_EPOCH,) * 4
 
 
 def test_applications_stay_apart(local_list, app, make_app, clock):
@@ -291,3 +322,12 @@ def test_scopes_hold_a_digest_of_the_subject_and_no_more(app):
     scope = app.scopes.subject("alice@example.org")
     assert b"alice" not in scope
     assert len(scope) == PREFIX_BYTES + 1 + 32
+
+
+def test_purge_goes_through_all_of_a_long_list(memory, app, clock):
+    for number in range(2_500):
+        memory.end(app.scopes.session(number.to_bytes(16, "big")))
+    before = memory.purge()
+    clock.now += RETENTION + 1
+    assert (before, memory.purge()) == (0, 2_500)
+    assert memory.survey(app.scopes.prefix).entries == 0

@@ -109,6 +109,7 @@ def test_entries_outlive_the_list(make_sqlite):
 
 def test_survey_tells_the_bytes_of_the_files(make_sqlite, directory):
     the_list = make_sqlite()
+    assert the_list.survey(SCOPES.prefix).bytes > 0
     the_list.end(session(1))
     told = the_list.survey(SCOPES.prefix).bytes
     names = ("revocations.sqlite3", "revocations.sqlite3-wal")
@@ -191,6 +192,17 @@ def test_a_raise_right_after_the_loss_goes_to_the_new_file(make_sqlite, director
     assert everything_of(other) != before
     other.end(session(2))
     assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+
+
+def test_a_raise_right_after_the_file_was_emptied_goes_to_a_new_one(make_sqlite, directory):
+    the_list = make_sqlite()
+    before = everything_of(the_list)
+    the_list.end(session(0))
+    os.truncate(file_of(directory), 0)
+    the_list.end(session(1))
+    other = make_sqlite()
+    assert other.lookup((session(0), session(1))) == (0, LAST_EPOCH)
+    assert everything_of(other) != before
 
 
 def test_a_raise_is_done_again_if_the_file_went_while_it_was_committed(make_sqlite, directory):
@@ -634,17 +646,50 @@ def test_the_interpreter_ends_cleanly_with_work_in_flight(directory):
     the_list.close()
 
 
-def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory):
-    the_list = make_sqlite()
-    everything_of(the_list)
+def test_a_thread_does_not_wait_for_another_for_ever(make_sqlite):
+    reached, go_on = threading.Event(), threading.Event()
+
+    def clock_that_stops():
+        reached.set()
+        go_on.wait(10)
+        return 1_800_000_000.0
+
+    the_list = make_sqlite(clock=clock_that_stops, busy_timeout=0.05)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(the_list.end, session(1))
+        assert reached.wait(10)
+        with pytest.raises(RevocationListUnavailable, match="another thread is writing"):
+            the_list.end(session(2))
+        go_on.set()
+        slow.result()
+    the_list.end(session(2))
+    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+
+
+def fill(directory, count, made):
+    """Put entries into the file at one go, as that many raises would have."""
     raw = sqlite3.connect(file_of(directory), isolation_level=None)
-    old = int((clock.now - RETENTION - 1) * 1_000_000)
     raw.execute("BEGIN")
     raw.executemany(
-        "INSERT INTO epochs VALUES (?, ?, ?)", ((session(i), old, old) for i in range(5000))
+        "INSERT INTO epochs VALUES (?, ?, ?)", ((session(i), made, made) for i in range(count))
     )
     raw.execute("COMMIT")
     raw.close()
+
+
+def test_purge_tells_how_many_entries_it_has_looked_at(make_sqlite, clock, directory):
+    the_list = make_sqlite()
+    everything_of(the_list)
+    fill(directory, 1_500, made=int(clock.now * 1_000_000))
+    seen = []
+    assert the_list.purge(seen.append) == 0
+    assert seen == [1_000, 1_500]
+
+
+def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory):
+    the_list = make_sqlite()
+    everything_of(the_list)
+    fill(directory, 5_000, made=int((clock.now - RETENTION - 1) * 1_000_000))
     other = make_sqlite()
     seen = []
 
