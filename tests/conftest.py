@@ -26,6 +26,7 @@ settings.register_profile("deep", settings.get_profile("quick"), max_examples=3_
 settings.register_profile(
     "mutation",
     settings.get_profile("quick"),
+    max_examples=20,
     suppress_health_check=list(HealthCheck),
     database=None,
     derandomize=True,
