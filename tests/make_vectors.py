@@ -93,7 +93,7 @@ def pack_claims(claims: Json, data: bytes, *, deflated: bool) -> bytes:
     return (
         bytes([1, flags])
         + unbase64(claims["session_id"])
-        + claims["created_ms"].to_bytes(6, "big")
+        + claims["created_s"].to_bytes(5, "big")
         + claims["expires_ms"].to_bytes(6, "big")
         + claims["lifetime_ms"].to_bytes(5, "big")
         + tail
@@ -118,7 +118,7 @@ def read_claims(plain: bytes) -> tuple[Json, bytes]:
         raise ValueError("another format")
     claims: Json = {
         "session_id": base64.urlsafe_b64encode(take(16)).decode().rstrip("="),
-        "created_ms": number(6),
+        "created_s": number(5),
         "expires_ms": number(6),
         "lifetime_ms": number(5),
         "browser_length": bool(flags & 1),
@@ -150,7 +150,7 @@ WEEK = 604_800_000
 def claims(**changed: Any) -> Json:
     return {
         "session_id": "AAECAwQFBgcICQoLDA0ODw",
-        "created_ms": CREATED,
+        "created_s": CREATED // 1000,
         "expires_ms": CREATED + WEEK,
         "lifetime_ms": WEEK,
         "browser_length": False,
@@ -175,7 +175,7 @@ CASES: list[Json] = [
     },
     {
         "name": "expired",
-        "claims": claims(created_ms=1_000, expires_ms=61_000, lifetime_ms=60_000),
+        "claims": claims(created_s=1, expires_ms=61_000, lifetime_ms=60_000),
         "time": 1,
         "expired_at": 61,
         "data": {"a": None},

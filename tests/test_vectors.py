@@ -38,7 +38,7 @@ def claims_of(vector: dict[str, Any]) -> Claims:
     assert session_id is not None
     return Claims(
         session_id,
-        said["created_ms"],
+        said["created_s"] * 1000,
         said["expires_ms"],
         said["lifetime_ms"],
         said["browser_length"],
@@ -124,7 +124,7 @@ epochs = st.one_of(st.just(0), st.integers(1, 2**53 - 1))
 all_claims = st.builds(
     Claims,
     session_id=st.binary(min_size=16, max_size=16),
-    created=st.integers(0, 2**48 - 1),
+    created=st.integers(0, 2**38 - 1).map(lambda seconds: seconds * 1000),
     expires=st.integers(0, 2**48 - 1),
     lifetime=st.integers(0, 2**40 - 1),
     browser_length=st.booleans(),

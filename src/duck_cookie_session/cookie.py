@@ -59,22 +59,14 @@ def set_cookie(settings: SessionSettings, token: str, max_age: int | None) -> st
         token: "" deletes the cookie.
         max_age: seconds; None for a cookie that goes with the browser. Not used for "".
     """
-    cookie = f"{settings.cookie_name}={token}; Path={settings.cookie_path}"
     if not token:
-        cookie += "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
-    elif max_age is not None:
-        cookie += f"; Max-Age={max_age}"
-    if settings.cookie_domain:
-        cookie += f"; Domain={settings.cookie_domain}"
-    if settings.cookie_secure:
-        cookie += "; Secure"
-    if settings.cookie_httponly:
-        cookie += "; HttpOnly"
-    if settings.cookie_samesite:
-        cookie += f"; SameSite={settings.cookie_samesite}"
-    if settings.cookie_partitioned:
-        cookie += "; Partitioned"
-    return cookie
+        lifetime = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    else:
+        lifetime = "" if max_age is None else f"; Max-Age={max_age}"
+    return (
+        f"{settings.cookie_name}={token}; Path={settings.cookie_path}{lifetime}"
+        f"{settings.cookie_attributes}"
+    )
 
 
 def merge_vary(existing: str | None) -> str:
@@ -115,6 +107,8 @@ async def asession_headers(
     session: SessionState, *, failed: bool = False, vary: str | None = None
 ) -> list[tuple[str, str]]:
     """`session_headers`, awaitable."""
+    if session.accessed and not session.loaded:  # touched in vain: the list did not answer
+        await session.acheck()
     if _due(session, failed):
         await session.arun(_respond_steps(session, failed))
     return _headers(session, vary)
@@ -123,7 +117,7 @@ async def asession_headers(
 def _due(session: SessionState, failed: bool) -> bool:
     if failed and session.unavailable:
         raise RevocationListUnavailable("The request failed because the list did not answer.")
-    return session.accessed and (failed or not session.loaded or session.needs_update())
+    return session.accessed and (failed or session.needs_update())
 
 
 def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
@@ -131,9 +125,11 @@ def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
         if failed:
             yield from session.drop_steps()
             return
-        yield from session.pending_steps()  # what a visitor revokes is no reason for a cookie
-        if session.needs_update():
-            yield from session.save_steps()
+        if session.has_pending:
+            yield from session.pending_steps()
+            if not session.needs_update():  # what a visitor revokes is no reason for a cookie
+                return
+        yield from session.save_steps()
     except (SessionTooLarge, SessionSerializationError, InvalidArgument) as error:
         logger.error("Session not saved, the browser keeps its cookie: %s", error)
     except (SessionRevoked, SessionExpired) as error:

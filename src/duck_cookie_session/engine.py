@@ -330,7 +330,7 @@ class SessionStore(SessionState):
 
     def _subject(self) -> str:
         self._touch()
-        subject = self._lifecycle.subject_of(dict(dict.items(self)))
+        subject = self._lifecycle.subject_of(self)
         if subject is None:
             raise SessionError(
                 "The session has no subject: nobody is logged in under the key "

@@ -140,7 +140,7 @@ class Lifecycle:
     def subject_of(self, data: dict[Any, Any]) -> str | None:
         """The subject that stands in a session's data."""
         key = self.settings.subject_key
-        return None if key is None else subject_text(data.get(key))
+        return None if key is None else subject_text(dict.get(data, key))
 
     def open(self, token: object) -> Opened | Refusal:
         """Open a token and check its expiry; revocation is not looked at."""
@@ -225,11 +225,9 @@ class Lifecycle:
         moves = base is not None and (write.cycle or write.subject != base.claims.subject)
         goes_on = base if not moves else None
         session_id = goes_on.claims.session_id if goes_on else secrets.token_bytes(16)
-        scopes = self._scopes(session_id, write.subject)
-        epochs = yield from self._stands(
-            base, scopes, must_ask=moves or write.optional, moves=moves
-        )
-        created = now
+        scopes = goes_on.scopes if goes_on else self._scopes(session_id, write.subject)
+        epochs = yield from self._stands(base, scopes, must_ask=moves or write.optional)
+        created = now - now % 1000  # the claims hold whole seconds
         if base is not None:
             self._judge_base(base, epochs, now, renewed=write.expiry is not None)
             if write.subject is None or write.subject == base.claims.subject:
@@ -241,9 +239,9 @@ class Lifecycle:
             self._capped(expiry, created, now),
             expiry.lifetime,
             browser_length,
-            epochs[scopes[1]] if goes_on else 0,
-            epochs.get(scopes[2], 0) if len(scopes) > 2 else 0,
-            epochs[scopes[0]],
+            epochs[1] if goes_on else 0,
+            epochs[-1] if len(scopes) > 2 else 0,
+            epochs[0],
             write.subject,
         )
         token = seal_token(
@@ -254,8 +252,7 @@ class Lifecycle:
             heaviest = key_sizes(unpack(write.packed))[:5]
             raise SessionTooLarge(size, self.settings.max_cookie_bytes, heaviest)
         if base is not None and moves:
-            old = base.scopes[1]
-            ended = yield ask("compare_and_raise", old, epochs[old], last=True)
+            ended = yield ask("compare_and_raise", base.scopes[1], epochs[1], last=True)
             if ended is None:
                 raise self.revoked("ended", base)
             self.stats.count("revoked")
@@ -351,14 +348,19 @@ class Lifecycle:
         return opened
 
     def _stands(
-        self, base: Opened | None, scopes: tuple[bytes, ...], *, moves: bool, must_ask: bool
-    ) -> Steps[dict[bytes, int]]:
-        """What stands now for all that a save touches: one atomic read of up to four scopes."""
-        asked = scopes
-        if base is not None and moves:
-            asked = base.scopes if scopes[2:] == base.scopes[2:] else (*base.scopes, *scopes[2:])
+        self, base: Opened | None, scopes: tuple[bytes, ...], *, must_ask: bool
+    ) -> Steps[Sequence[int]]:
+        """What stands now for all that a save touches: one atomic read of up to four scopes.
+
+        Returns:
+            Epochs of everything, the session and its subject, of the loaded token if there is
+            one; the epoch of the subject that the new token has, if it has one, comes last.
+        """
+        asked = base.scopes if base else scopes
+        if base is not None and scopes[2:] != base.scopes[2:]:
+            asked = (*asked, *scopes[2:])
         try:
-            answers = yield ask("lookup", asked)
+            epochs: Sequence[int] = yield ask("lookup", asked)
         except RevocationListUnavailable:
             self.unreachable()
             # Epochs that stood earlier are sound: a token that carries them is refused once the
@@ -366,16 +368,15 @@ class Lifecycle:
             if must_ask or (base is None and self.everything_seen is None):
                 raise
             if base is None:
-                return {scopes[0]: self.everything_seen or 0}
+                return (self.everything_seen or 0, 0, 0)[: len(scopes)]
             claims = base.claims
-            answers = (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
-            return dict(zip(scopes, answers, strict=False))
-        return dict(zip(asked, answers, strict=True))
+            seen = (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
+            return seen[: len(scopes)]
+        self.everything_seen = epochs[0]
+        return epochs
 
-    def _judge_base(
-        self, base: Opened, epochs: dict[bytes, int], now: int, *, renewed: bool
-    ) -> None:
-        self._refuse_revoked(self.judged(base, [epochs[scope] for scope in base.scopes]), base)
+    def _judge_base(self, base: Opened, epochs: Sequence[int], now: int, *, renewed: bool) -> None:
+        self._refuse_revoked(judge(base.claims, epochs[: len(base.scopes)]), base)
         if now >= base.claims.created + self._absolute_age:
             raise SessionExpired(
                 "The session is past its absolute age and can't be saved; log in again."

@@ -135,13 +135,23 @@ class SessionState(LazyDict):
 
         return checked  # type: ignore[return-value]  # wraps() keeps the signature
 
+    @property
+    def _connected(self) -> SessionStorageConnector:
+        """The connector, or what `check_session_storage_connector` raises."""
+        connector = self._connector
+        return connector if type(connector) is SessionStorageConnector else self._any_connector()
+
+    @check_session_storage_connector
+    def _any_connector(self) -> SessionStorageConnector:
+        connector: SessionStorageConnector = self.session_storage_connector
+        return connector
+
     def _network_in_loop(self) -> bool:
         """Whether a plain call would block a running event loop on the network."""
-        if self.session_storage_connector.revocations.local:
+        if self._connected.revocations.local:
             return False
         return asyncio._get_running_loop() is not None
 
-    @check_session_storage_connector
     def run(self, steps: Steps[Result]) -> Result:
         """Carry out steps with plain calls, one thread at a time.
 
@@ -154,33 +164,29 @@ class SessionState(LazyDict):
                 "The revocation list is across the network and a plain call would block the event "
                 "loop: await the twin of the call (async_save, asupersede, asession_headers)."
             )
-        connector: SessionStorageConnector = self.session_storage_connector
         try:
             with self._lock:
-                return connector.run(steps)
+                return self._connected.run(steps)
         except RevocationListUnavailable:
             self.unavailable = True
             raise
 
-    @check_session_storage_connector
     async def arun(self, steps: Steps[Result]) -> Result:
         """`run`, awaitable; the session is checked first. No lock is held meanwhile."""
         await self.acheck()
-        connector: SessionStorageConnector = self.session_storage_connector
         try:
-            return await connector.arun(steps)
+            return await self._connected.arun(steps)
         except RevocationListUnavailable:
             self.unavailable = True
             raise
 
     # Loading.
 
-    @check_session_storage_connector
     def _fill(self) -> None:
         with self._lock:
             if self._filled:
                 return
-            loaded = self._checked
+            connector, loaded = self._connected, self._checked
             if loaded is None and self._key:
                 if self._network_in_loop():
                     raise SessionError(
@@ -188,7 +194,7 @@ class SessionState(LazyDict):
                         "await session.aload() before touching it in a coroutine."
                     )
                 try:
-                    loaded = self.session_storage_connector.load(self._key)
+                    loaded = connector.load(self._key)
                 except RevocationListUnavailable:
                     self.unavailable = True
                     raise
@@ -202,22 +208,22 @@ class SessionState(LazyDict):
             self._checked = loaded
             self._quiet_until = loaded.quiet_until if isinstance(loaded, Refusal) else 0
             if isinstance(loaded, Opened):
-                data = self.session_storage_connector.unpacked(loaded)
+                data = connector.unpacked(loaded)
                 if data is not None:
                     self._base, self._packed = loaded, loaded.data
                     dict.update(self, data)
-            self._lay_over()
+            if self._overlay is not None:
+                self._lay_over(self._overlay)
             self._filled = True
 
-    def _lay_over(self) -> None:
-        overlay, self._overlay = self._overlay, None
-        for key, value in (overlay or {}).items():
+    def _lay_over(self, overlay: dict[Any, Any]) -> None:
+        for key, value in overlay.items():
             if value is _REMOVED:
                 dict.pop(self, key, None)
             else:
                 dict.__setitem__(self, key, value)
-        if overlay is not None:
-            self._written = self._exposed = True
+        self._overlay = None
+        self._written = self._exposed = True
 
     def check(self) -> None:
         """Open the claims and ask the list, before anything touches the session.
@@ -303,8 +309,7 @@ class SessionState(LazyDict):
 
     @property
     def _lifecycle(self) -> Lifecycle:
-        lifecycle: Lifecycle = self.session_storage_connector.lifecycle
-        return lifecycle
+        return self._connected.lifecycle
 
     def _changes(self) -> dict[Any, Any] | None:
         """What was written since the load, to be laid over another session; None for nothing."""
@@ -324,7 +329,8 @@ class SessionState(LazyDict):
     def save_steps(self) -> Steps[None]:
         """What `save` and `async_save` carry out."""
         self._touch()
-        yield from self.pending_steps()
+        if self._pending:
+            yield from self.pending_steps()
         if self._quiet():
             logger.info("A request with the cookie of an ended session was not saved.")
         elif self._delete_cookie and not dict.__len__(self):
@@ -333,9 +339,9 @@ class SessionState(LazyDict):
             yield from self._seal_steps()
 
     def _seal_steps(self) -> Steps[None]:
-        optional = self._base is not None and not self._is_due(re_issue=False)
+        optional = bool(self._base and not self._written and not self._is_due(re_issue=False))
         try:
-            packed, subject = self._pack(), self._lifecycle.subject_of(dict(dict.items(self)))
+            packed, subject = self._pack(), self._lifecycle.subject_of(self)
             write = Write(
                 packed, subject, self._expiry, self._browser_length, self._cycle, optional
             )
@@ -364,6 +370,11 @@ class SessionState(LazyDict):
         if self._owed and self._base is not None:
             write = Write(self._base.data, self._base.claims.subject)
             self._hand_out((yield from self._lifecycle.save_steps(self._base, write)))
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether revocations wait for `pending_steps`."""
+        return bool(self._pending)
 
     def pending_steps(self) -> Steps[None]:
         """Revocations that a plain call could not carry out; what fails stays for another try.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
 
@@ -96,6 +97,22 @@ class SessionSettings:
             len(part).to_bytes(4, "big") + part
             for part in (self.cookie_name.encode("utf-8"), self.audience.encode("utf-8"))
         )
+
+    @cached_property
+    def cookie_attributes(self) -> str:
+        """The attributes of the cookie besides Path and Max-Age, as `Set-Cookie` spells them."""
+        attributes = ""
+        if self.cookie_domain:
+            attributes += f"; Domain={self.cookie_domain}"
+        if self.cookie_secure:
+            attributes += "; Secure"
+        if self.cookie_httponly:
+            attributes += "; HttpOnly"
+        if self.cookie_samesite:
+            attributes += f"; SameSite={self.cookie_samesite}"
+        if self.cookie_partitioned:
+            attributes += "; Partitioned"
+        return attributes
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], **defaults: Any) -> SessionSettings:

@@ -10,10 +10,10 @@ at*. What it encrypts is, byte for byte, whole numbers with the big end first:
                    epoch, 16 has an epoch for everything, 32 subject length takes two bytes,
                    64 data are deflated; 128 is 0
     2       16     session id
-    18      6      created at, milliseconds since 1970
-    24      6      expires at, milliseconds since 1970
-    30      5      lifetime in milliseconds; 0: the expiry is fixed
-    35      0|7    session epoch, if flag 2
+    18      5      created at, whole seconds since 1970
+    23      6      expires at, milliseconds since 1970
+    29      5      lifetime in milliseconds; 0: the expiry is fixed
+    34      0|7    session epoch, if flag 2
     ..      0|7    subject epoch, if flag 8
     ..      0|7    epoch of everything, if flag 16
     ..      0|1|2  length of the subject in bytes, if flag 4 (two bytes if flag 32)
@@ -42,7 +42,7 @@ MAX_DATA_BYTES = 1 << 20
 _BROWSER, _SESSION_EPOCH, _SUBJECT, _SUBJECT_EPOCH, _EVERYTHING, _LONG, _DEFLATED = (
     1 << bit for bit in range(7)
 )
-_HEAD = struct.Struct(">BB16sHIHIBI")
+_HEAD = struct.Struct(">BB16sBIHIBI")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # The last character of a text of 4n+2 (4n+3) characters carries 2 (4) bits: those whose other
 # bits are 0. A text of 4n+1 characters is no base64 at all.
@@ -55,7 +55,7 @@ class Claims(NamedTuple):
 
     Attributes:
         session_id: 16 bytes.
-        created: when the session began, or its subject logged in.
+        created: when the session began, or its subject logged in; in whole seconds.
         expires: the token is refused from then on.
         lifetime: milliseconds that each save renews; 0 where the expiry is fixed.
         browser_length: the cookie goes when the browser closes; the token's expiry stays.
@@ -103,15 +103,16 @@ def seal_token(
         size = 1 if len(subject) < 256 else 2
         flags |= _SUBJECT if size == 1 else _SUBJECT | _LONG
         tail = len(subject).to_bytes(size, "big") + subject + tail
-    for flag, epoch in (
-        (_EVERYTHING, claims.everything_epoch),
-        (_SUBJECT_EPOCH, claims.subject_epoch),
-        (_SESSION_EPOCH, claims.session_epoch),
-    ):
-        if epoch:
-            flags |= flag
-            tail = epoch.to_bytes(7, "big") + tail
-    created, expires, lifetime = claims.created, claims.expires, claims.lifetime
+    if claims.everything_epoch:
+        flags |= _EVERYTHING
+        tail = claims.everything_epoch.to_bytes(7, "big") + tail
+    if claims.subject_epoch:
+        flags |= _SUBJECT_EPOCH
+        tail = claims.subject_epoch.to_bytes(7, "big") + tail
+    if claims.session_epoch:
+        flags |= _SESSION_EPOCH
+        tail = claims.session_epoch.to_bytes(7, "big") + tail
+    created, expires, lifetime = claims.created // 1000, claims.expires, claims.lifetime
     head = _HEAD.pack(
         FORMAT_VERSION,
         flags,
@@ -188,7 +189,7 @@ def _parse(plain: bytes) -> tuple[Claims, bytes]:
     data = plain[at:]
     claims = Claims(
         session_id,
-        c_high << 32 | c_low,
+        (c_high << 32 | c_low) * 1000,
         e_high << 32 | e_low,
         l_high << 32 | l_low,
         bool(flags & _BROWSER),

@@ -54,8 +54,8 @@ def subject_text(value: object) -> str | None:
     Raises:
         InvalidArgument: for anything but a str, an int that is no bool, or a UUID.
     """
-    if value is None:
-        return None
+    if value is None or (type(value) is str and len(value) <= COOKIE_LIMIT):
+        return value
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidArgument(
             f"A subject is a {type(value).__name__}; it must be a str, an int or a UUID."
