@@ -77,6 +77,16 @@ def test_login_gives_a_new_id_and_refuses_the_old_one(member: Client) -> None:
         assert old.state["data"] == {}
 
 
+def test_another_user_in_the_same_browser_gets_a_new_id(client: Client) -> None:
+    client.get("/login", user="ada")
+    ada, copied = client.show(), client.cookie
+    assert client.get("/login", user="grace").status == 200
+    grace = client.show()
+    assert grace["user"] not in (None, ada["user"])
+    assert grace["id"] != ada["id"]
+    assert client.show(node=1, cookie=f"{COOKIE}={copied}")["user"] is None
+
+
 def test_logout_deletes_the_cookie_and_refuses_a_copy(member: Client) -> None:
     member.get("/login", user="ada")
     copied = f"{COOKIE}={member.cookie}"

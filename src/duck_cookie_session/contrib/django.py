@@ -20,6 +20,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -119,8 +120,8 @@ class SessionStore(SessionBase):
     @modified.setter
     def modified(self, value: bool) -> None:
         self._written = value
-        if not value:
-            self._packed = pack(self.__dict__.get("_session_cache", {}))
+        if not value and "_session_cache" in self.__dict__:
+            self._packed = pack(self._session_cache)
 
     def is_empty(self) -> bool:
         """As Django's; not for a refused token, or Django would delete the cookie beside it."""
@@ -134,32 +135,20 @@ class SessionStore(SessionBase):
         self._written = get_connector().lifecycle.due_for_reissue(self._base)
         return self._written
 
-    # What Django asks of an engine, and its awaitable twins.
+    # What Django asks of an engine. The other awaitable twins are Django's: these in its threads.
 
     def load(self) -> dict[Any, Any]:
         """The data of the token; empty if it is refused."""
         return self._run(self._load_steps())
 
-    async def aload(self) -> dict[Any, Any]:
-        """`load`, awaitable."""
-        return await self._arun(self._load_steps())
-
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
-        return isinstance(self._run(self._check_steps(session_key)), Opened)
-
-    async def aexists(self, session_key: str | None) -> bool:
-        """`exists`, awaitable."""
-        return isinstance(await self._arun(self._check_steps(session_key)), Opened)
+        steps = get_connector().lifecycle.load_steps(session_key, fresh=True)
+        return isinstance(self._run(steps), Opened)
 
     def create(self) -> None:
         """Begin a new session with what this one holds, and save it."""
         self.save(must_create=True)
-        self.modified = True
-
-    async def acreate(self) -> None:
-        """`create`, awaitable."""
-        await self.asave(must_create=True)
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
@@ -172,18 +161,13 @@ class SessionStore(SessionBase):
         self._get_session(no_load=must_create)
         self._run(self._save_steps(must_create))
 
-    async def asave(self, must_create: bool = False) -> None:
-        """`save`, awaitable."""
-        await self._aget_session(no_load=must_create)
-        await self._arun(self._save_steps(must_create))
-
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session by any token of it; None: this one."""
-        self._run(self._delete_steps(session_key))
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        """`delete`, awaitable."""
-        await self._arun(self._delete_steps(session_key))
+        connector = get_connector()
+        found = connector.session_id_of(session_key or self.session_key)
+        if found is not None:
+            lifecycle = connector.lifecycle
+            self._run(lifecycle.end_steps(lifecycle.scopes.session(found)))
 
     def clear(self) -> None:
         """Empty the session without ending it, as Django has it."""
@@ -195,11 +179,11 @@ class SessionStore(SessionBase):
         """Revoke this session and empty it; Django's middleware deletes the cookie."""
         self._get_session()  # whether it is live decides whether there is a cookie to delete
         super().flush()
+        self._base = None
 
     async def aflush(self) -> None:
         """`flush`, awaitable."""
-        await self._aget_session()
-        await super().aflush()
+        await sync_to_async(self.flush)()
 
     def cycle_key(self) -> None:
         """Save the session under a new id and revoke the old one.
@@ -208,14 +192,16 @@ class SessionStore(SessionBase):
             SessionInterrupted: it was revoked meanwhile; Django answers 400.
         """
         self._get_session()
-        self._run(self._cycle_steps())
+        try:
+            if self._base is not None:
+                self._run(self._save_steps(cycle=True))
+        except UpdateError as error:
+            raise SessionInterrupted(str(error)) from error
         self.modified = True
 
     async def acycle_key(self) -> None:
         """`cycle_key`, awaitable."""
-        await self._aget_session()
-        await self._arun(self._cycle_steps())
-        self.modified = True
+        await sync_to_async(self.cycle_key)()
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -238,16 +224,6 @@ class SessionStore(SessionBase):
             self.unavailable = True
             raise
 
-    async def _arun(self, steps: Steps[Result]) -> Result:
-        try:
-            return await get_connector().arun(steps)
-        except RevocationListUnavailable:
-            self.unavailable = True
-            raise
-
-    def _check_steps(self, token: str | None) -> Steps[Opened | Refusal]:
-        return get_connector().lifecycle.load_steps(token, fresh=True)
-
     def _load_steps(self) -> Steps[dict[Any, Any]]:
         connector = get_connector()
         loaded = yield from connector.lifecycle.load_steps(self.session_key)
@@ -259,36 +235,21 @@ class SessionStore(SessionBase):
 
     def _save_steps(self, must_create: bool = False, *, cycle: bool = False) -> Steps[None]:
         connector, data = get_connector(), self._session_cache
-        if must_create:
-            self._base = self._refusal = None
-        elif data and self._silent(data):
+        if data and self._silent(data) and not must_create:
             raise UpdateError("The session ended moments ago; this request sends no cookie.")
+        base = None if must_create else self._base
         given, expiry = data.get(EXPIRY_KEY), None
-        before = connector.unpacked(self._base) if self._base else None
+        before = connector.unpacked(base) if base else None
         if before is None or given != before.get(EXPIRY_KEY):
             expiry = self._expiry_of(given)
         subject = connector.lifecycle.subject_of(data)
         write = Write(pack(data), subject, expiry, self.get_expire_at_browser_close(), cycle)
         try:
-            saved = yield from connector.lifecycle.save_steps(self._base, write)
+            saved = yield from connector.lifecycle.save_steps(base, write)
         except (SessionRevoked, SessionExpired) as error:
             raise UpdateError(str(error)) from error
         self._base, self._session_key, self._packed = saved, saved.token, saved.data
         self._refusal = None
-
-    def _cycle_steps(self) -> Steps[None]:
-        if self._base is not None:
-            try:
-                yield from self._save_steps(cycle=True)
-            except UpdateError as error:
-                raise SessionInterrupted(str(error)) from error
-
-    def _delete_steps(self, session_key: str | None) -> Steps[None]:
-        connector = get_connector()
-        found = connector.session_id_of(session_key or self.session_key)
-        if found is not None:
-            scope = connector.lifecycle.scopes.session(found)
-            yield from connector.lifecycle.end_steps(scope)
 
     def _expiry_of(self, given: Any) -> Expiry:
         if not isinstance(given, (str, datetime)):
@@ -301,8 +262,8 @@ class SessionStore(SessionBase):
         if self._refusal is None or cache is None:
             return False
         lifecycle = get_connector().lifecycle
-        quiet = lifecycle.now() < self._refusal.quiet_until
-        return not cache or (quiet and lifecycle.subject_of(cache) is None)
+        login = cache.get(lifecycle.settings.subject_key) is not None
+        return not cache or (lifecycle.now() < self._refusal.quiet_until and not login)
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
