@@ -14,10 +14,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from duck_cookie_session import SessionSettings, SessionStorageConnector, SQLiteRevocationList
+from duck_cookie_session import (
+    MemoryRevocationList,
+    SessionSettings,
+    SessionStorageConnector,
+    SQLiteRevocationList,
+)
 from duck_cookie_session.cli import main
+from duck_cookie_session.cli.output import duration
+from duck_cookie_session.keyring import KeyRing
 from duck_cookie_session.settings import setting_name
-from duck_cookie_session.token import id_to_text
+from duck_cookie_session.token import Claims, id_to_text, seal_token
 
 WEEK = 604_800
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
@@ -231,6 +238,35 @@ def test_inspect_does_not_believe_a_token_when_the_list_is_broken(
 def test_inspect_reads_no_more_than_a_cookie_holds(run: Run) -> None:
     outcome = run("inspect", "--json", stdin="A" * 5_000_000)
     assert outcome.json["reason"] == "malformed"
+
+
+def test_a_token_is_read_from_a_terminal_up_to_its_line(
+    node: SessionStorageConnector,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    token = node.set_session(None, {"a": 1})
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{token}\nsomething else\n"))
+    assert main(["inspect"]) == 0
+    assert "paste the token" in capsys.readouterr().err
+
+
+def test_foreign_data_under_our_own_secret_and_times_beyond_the_calendar(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    latest = 2**48 - 1
+    now = int(time.time() * 1000)
+    (everything,) = node.revocations.lookup((node.lifecycle.scopes.everything,))
+    claims = Claims(b"i" * 16, now, latest, 0, True, 0, 0, everything, None)
+    token = seal_token(KeyRing.of(node.settings), claims, b"\xc1", now // 1000)
+    outcome = run("inspect", "--json", "--show-values", stdin=token)
+    assert "can't be read" in outcome.json["unreadable"]
+    assert outcome.json["expires"] == f"{latest / 1000:.0f} seconds after 1970"
+    assert "browser-length" in run("inspect", stdin=token).out
 
 
 # revoke, clear-all, revocations
@@ -490,6 +526,80 @@ def test_file_systems_that_do_not_last(tmp_path: Path) -> None:
     assert _check_durable(None).level == "good"
 
 
+def test_check_of_lists_of_other_kinds(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, level in (("Kept", "note"), ("Forgetful", "bad")):
+        monkeypatch.setenv("SESSION_STORAGE", f"{__name__}.{name}List")
+        assert run("check", "--json").findings["durable"] == level
+
+
+class KeptList(MemoryRevocationList):
+    """A list of somebody else's, which says that it is kept."""
+
+    persistent = True
+
+
+class ForgetfulList(MemoryRevocationList):
+    """A list of somebody else's, which is not kept."""
+
+
+def test_check_of_a_storage_that_is_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESSION_STORAGE", "builtins.dict")
+    assert run("check", "--json").findings["list"] == "bad"
+    monkeypatch.setenv("SESSION_STORAGE", "nowhere.at.All")
+    outcome = run("check")
+    assert outcome.code == 2
+    assert "nowhere" in outcome.err
+
+
+def test_check_of_a_cookie_without_samesite(
+    run: Run, tmp_path: Path, folder: Path, node: SessionStorageConnector
+) -> None:
+    node.set_session(None, {})
+    file = tmp_path / "settings.json"
+    settings = {
+        "SECRET_KEY": SECRET,
+        "SECRET_KEY_FALLBACKS": [OTHER_SECRET[:-1] + str(n) for n in range(3)],
+        "SESSION_COOKIE_SAMESITE": None,
+        "SESSION_DIR": str(folder),
+    }
+    file.write_text(json.dumps(settings))
+    report = run("check", "--json", "--settings", str(file)).json["findings"]
+    assert ("SameSite", "bad") in [(found["what"], found["level"]) for found in report]
+    assert ("secrets", "note") in [(found["what"], found["level"]) for found in report]
+
+
+def test_check_of_a_disk_that_is_nearly_full_and_a_file_of_another_user(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.set_session(None, {})
+    monkeypatch.setattr("duck_cookie_session.cli.sqlite_checks.ROOM", 2**62)
+    other = os.getuid() + 1
+    monkeypatch.setattr("os.getuid", lambda: other)
+    found = run("check", "--json").findings
+    assert (found["room"], found["access"]) == ("bad", "note")
+
+
+def test_check_of_a_file_that_is_damaged_where_no_lookup_goes(tmp_path: Path) -> None:
+    from duck_cookie_session.cli.sqlite_checks import check_sqlite
+
+    (tmp_path / "revocations.sqlite3").write_bytes(b"junk" * 4096)
+    assert next(iter(check_sqlite(str(tmp_path)))).level == "bad"
+
+
+def test_check_finds_a_secret_that_duck_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import ModuleType
+
+    from duck_cookie_session.cli.checking import check_secrets
+    from duck_cookie_session.cli.sources import Source
+
+    made_by_duck = ModuleType("duck.secrets")
+    made_by_duck.DUCK_SECRET = SECRET  # type: ignore[attr-defined]  # as Duck's module has it
+    monkeypatch.setitem(sys.modules, "duck.secrets", made_by_duck)
+    for secret, level in ((SECRET, "bad"), (OTHER_SECRET, "good")):
+        source = Source("Duck", SessionSettings(secret_keys=secret), None, duck=True)
+        assert [found.level for found in check_secrets(source)] == [level]
+
+
 # Where settings come from
 
 
@@ -573,6 +683,23 @@ def test_the_settings_of_duck_in_the_working_folder(
 
 
 # The program as such
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1.5, "1.5 seconds"), (180, "3 minutes"), (86_400, "24 hours"), (172_800, "2 days")],
+)
+def test_durations_are_told_in_a_fitting_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_ctrl_c_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("secrets.token_urlsafe", interrupted)
+    outcome = run("keygen")
+    assert (outcome.code, outcome.err) == (130, "duck-cookie-session: stopped\n")
 
 
 def test_help_shows_examples_and_exit_codes(run: Run) -> None:

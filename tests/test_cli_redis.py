@@ -21,6 +21,7 @@ from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     _check_eviction,
     _check_role,
     _check_room,
+    check_redis,
 )
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
@@ -151,3 +152,17 @@ def test_a_clock_that_is_apart(server: RedisServer) -> None:
 
     assert _check_clock(Late(), 60).level == "bad"
     assert _check_clock(Late(), 4000).level == "good"
+
+
+def test_a_server_that_does_not_let_itself_be_examined(server: RedisServer, run: Run) -> None:
+    with server.client() as client:
+        client.acl_setuser(
+            "guest", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"]
+        )
+        url = server.url.replace("redis://", "redis://guest:any@")
+        found = {one.what: one for one in check_redis(url, 60)}
+        assert "can't be seen here" in found["durable"].text
+        client.acl_setuser("guest", commands=["-info"])
+        (only,) = check_redis(url, 60)
+        assert (only.level, "any" in only.text) == ("bad", False)
+        client.acl_deluser("guest")
