@@ -27,6 +27,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.signals import setting_changed
 from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.module_loading import import_string
 
 from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
 from ..errors import RevocationListUnavailable, SessionError, SessionExpired, SessionRevoked
@@ -93,10 +94,18 @@ class SessionStore(SessionBase):
         self._base: Opened | None = None  # the loaded or saved token
         self._refusal: Refusal | None = None  # why the request's token was refused
         self._packed = _NOTHING  # what the contents are compared with
-        self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
-        super().__init__(session_key)
+        self._expiry: Any = None  # what stood under EXPIRY_KEY in the base
+        self.unavailable = False  # whether the list did not answer: what becomes a 503
+        # Not Django's constructor: it imports SESSION_SERIALIZER, for every request.
+        self.accessed = self._written = False
+        self._session_key = session_key
         if session_key is not None and self.session_key is None:
             self._refusal = _NO_KEY
+
+    @property
+    def serializer(self) -> Any:
+        """What SESSION_SERIALIZER names; sessions are not kept by it."""
+        return import_string(django_settings.SESSION_SERIALIZER)
 
     @property
     def session_id(self) -> str | None:
@@ -129,17 +138,29 @@ class SessionStore(SessionBase):
         return bool(super().is_empty()) and not kept
 
     def renew(self) -> bool:
-        """Mark a session that was only read to be saved if it is due for re-issue."""
-        if self._base is None or not self.accessed or self.modified:
+        """Mark a session that was only read to be saved, if it is due for re-issue."""
+        if self._base is None or not self.accessed:
             return False
-        self._written = get_connector().lifecycle.due_for_reissue(self._base)
-        return self._written
+        due = get_connector().lifecycle.due_for_reissue(self._base)
+        self._written = self._written or due
+        return due
 
     # What Django asks of an engine. The other awaitable twins are Django's: these in its threads.
 
     def load(self) -> dict[Any, Any]:
         """The data of the token; empty if it is refused."""
-        return self._run(self._load_steps())
+        connector = self._connected()
+        try:
+            loaded = connector.load(self.session_key)
+        except RevocationListUnavailable:
+            self.unavailable = True
+            raise
+        if isinstance(loaded, Refusal):
+            self._base, self._session_key, self._refusal = None, None, loaded
+            return {}
+        data = connector.unpacked(loaded) or {}
+        self._base, self._packed, self._expiry = loaded, loaded.data, data.get(EXPIRY_KEY)
+        return data
 
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
@@ -210,38 +231,29 @@ class SessionStore(SessionBase):
 
     # How.
 
-    def _run(self, steps: Steps[Result]) -> Result:
+    def _connected(self) -> SessionStorageConnector:
         connector = get_connector()
         if not connector.revocations.local and asyncio._get_running_loop() is not None:
-            steps.close()
             raise SessionError(
                 "The revocation list is across the network and a plain call would block the event "
                 "loop: use the session's awaitable twins (aget, aset, aflush)."
             )
+        return connector
+
+    def _run(self, steps: Steps[Result]) -> Result:
         try:
-            return connector.run(steps)
+            return self._connected().run(steps)
         except RevocationListUnavailable:
             self.unavailable = True
             raise
-
-    def _load_steps(self) -> Steps[dict[Any, Any]]:
-        connector = get_connector()
-        loaded = yield from connector.lifecycle.load_steps(self.session_key)
-        if isinstance(loaded, Refusal):
-            self._base, self._session_key, self._refusal = None, None, loaded
-            return {}
-        self._base, self._packed = loaded, loaded.data
-        return connector.unpacked(loaded) or {}
 
     def _save_steps(self, must_create: bool = False, *, cycle: bool = False) -> Steps[None]:
         connector, data = get_connector(), self._session_cache
         if data and self._silent(data) and not must_create:
             raise UpdateError("The session ended moments ago; this request sends no cookie.")
         base = None if must_create else self._base
-        given, expiry = data.get(EXPIRY_KEY), None
-        before = connector.unpacked(base) if base else None
-        if before is None or given != before.get(EXPIRY_KEY):
-            expiry = self._expiry_of(given)
+        given = data.get(EXPIRY_KEY)
+        expiry = None if base and given == self._expiry else self._expiry_of(given)
         subject = connector.lifecycle.subject_of(data)
         write = Write(pack(data), subject, expiry, self.get_expire_at_browser_close(), cycle)
         try:
@@ -249,7 +261,7 @@ class SessionStore(SessionBase):
         except (SessionRevoked, SessionExpired) as error:
             raise UpdateError(str(error)) from error
         self._base, self._session_key, self._packed = saved, saved.token, saved.data
-        self._refusal = None
+        self._expiry, self._refusal = given, None
 
     def _expiry_of(self, given: Any) -> Expiry:
         if not isinstance(given, (str, datetime)):
@@ -275,10 +287,18 @@ class SessionMiddleware(DjangoSessionMiddleware):
         if not isinstance(session, SessionStore):
             return super().process_response(request, response)
         failed = response.status_code >= SERVER_ERROR
-        renewed = not failed and session.renew()
+        renewed = False
         try:
             if failed and session.unavailable:
                 raise RevocationListUnavailable("The request failed for it.")
+            if session.modified:
+                session.modified = True  # found out once; nested values are not packed again
+            else:
+                renewed = not failed and session.renew()
+                if not renewed and not django_settings.SESSION_SAVE_EVERY_REQUEST:
+                    if session.accessed:
+                        patch_vary_headers(response, ("Cookie",))
+                    return response
             response = super().process_response(request, response)
         except RevocationListUnavailable as error:
             if not renewed:
