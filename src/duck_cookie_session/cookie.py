@@ -114,6 +114,13 @@ async def asession_headers(
     return _headers(session, vary)
 
 
+def only_looked(session: SessionState) -> bool:
+    """Whether the response of a session that was accessed needs nothing but `Vary`."""
+    if not session.loaded or session.unavailable or session.outgoing is not None:
+        return False
+    return not session.needs_update()
+
+
 def _due(session: SessionState, failed: bool) -> bool:
     if failed and session.unavailable:
         raise RevocationListUnavailable("The request failed because the list did not answer.")
@@ -139,7 +146,7 @@ def _respond_steps(session: SessionState, failed: bool) -> Steps[None]:
 def _headers(session: SessionState, vary: str | None) -> list[tuple[str, str]]:
     if not session.accessed:
         return []
-    headers = []
+    headers: list[tuple[str, str]] = []
     outgoing = session.outgoing
     if outgoing is not None:
         settings = session.session_storage_connector.settings

@@ -37,6 +37,8 @@ REISSUE_AFTER = 5 * 60
 QUIET_AFTER_END = 30
 """Seconds for which a request that carries the cookie of an ended session sends no cookie."""
 
+_NEVER = 2**63
+
 
 class Opened(NamedTuple):
     """A token that one of our keys made and that has not expired.
@@ -48,6 +50,7 @@ class Opened(NamedTuple):
         key_number: number of the secret that sealed it, 0 the newest.
         scopes: what revocation goes by: everything, the session, and its subject if it has one.
         deadline: when it is refused at the latest, by its expiry or by the absolute age.
+        renew_at: when a read makes it due for re-issue.
     """
 
     token: str
@@ -56,6 +59,7 @@ class Opened(NamedTuple):
     key_number: int
     scopes: tuple[bytes, ...]
     deadline: int
+    renew_at: int
 
 
 class Refusal(NamedTuple):
@@ -302,11 +306,7 @@ class Lifecycle:
 
     def due_for_reissue(self, opened: Opened) -> bool:
         """Past half of its lifetime, or sealed under an old secret and older than 5 minutes."""
-        claims, now = opened.claims, self.now()
-        can_grow = claims.lifetime and claims.expires < claims.created + self._absolute_age
-        if can_grow and claims.expires - now < claims.lifetime // 2:
-            return True
-        return opened.key_number > 0 and now // 1000 - issued_at(opened.token) > REISSUE_AFTER
+        return self._clock() * 1000 > opened.renew_at
 
     def expires(self, base: Opened | None, expiry: Expiry | None) -> int:
         """When a session saved now would expire, milliseconds since 1970."""
@@ -342,8 +342,13 @@ class Lifecycle:
     def _keep(
         self, token: str, claims: Claims, data: bytes, number: int, scopes: tuple[bytes, ...]
     ) -> Opened:
-        deadline = min(claims.expires, claims.created + self._absolute_age)
-        opened = Opened(token, claims, data, number, scopes, deadline)
+        last = claims.created + self._absolute_age
+        renew_at = _NEVER
+        if claims.lifetime and claims.expires < last:  # else a re-issue would not gain anything
+            renew_at = claims.expires - claims.lifetime // 2
+        if number > 0:
+            renew_at = min(renew_at, (issued_at(token) + REISSUE_AFTER) * 1000)
+        opened = Opened(token, claims, data, number, scopes, min(claims.expires, last), renew_at)
         self.cache.put(token, opened)
         return opened
 

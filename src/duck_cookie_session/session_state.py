@@ -188,7 +188,7 @@ class SessionState(LazyDict):
                 return
             connector, loaded = self._connected, self._checked
             if loaded is None and self._key:
-                if self._network_in_loop():
+                if not connector.revocations.local and self._network_in_loop():
                     raise SessionError(
                         "The session is not loaded and its revocation list is across the network: "
                         "await session.aload() before touching it in a coroutine."

@@ -14,9 +14,16 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, asession_headers, find_cookie
+from ..cookie import (
+    UNAVAILABLE_BODY,
+    UNAVAILABLE_HEADERS,
+    asession_headers,
+    find_cookie,
+    merge_vary,
+    only_looked,
+)
 from ..engine import SessionStore
-from ..errors import RevocationListUnavailable, SessionError
+from ..errors import RevocationListUnavailable, SessionError, SessionRevoked
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session_state import logger
 from ..session_storage_connector import (
@@ -117,7 +124,11 @@ class CookieSessionMiddleware:
         try:
             if not connector.revocations.local and not scope["path"].startswith(self.exempt):
                 await session.acheck()
-            await self.app(scope, receive, answer.pass_on)
+            try:
+                await self.app(scope, receive, answer.pass_on)
+            finally:
+                if session.has_pending:
+                    await answer.revoke_late()
         except RevocationListUnavailable as error:
             if answer.started:
                 raise
@@ -144,27 +155,33 @@ class _Answer:
             return _nothing() if self.replaced else self.send(message)
         kind = message["type"]
         self.started = kind in STARTS
-        if (self.started and self.session.accessed) or kind == "websocket.accept":
-            return self._start(message)
-        return self.send(message)
+        if not (self.started and self.session.accessed) and kind != "websocket.accept":
+            return self.send(message)
+        if kind == "http.response.start" and only_looked(self.session):
+            return self.send(_with(message, []))  # no coroutine of its own here either
+        return self._start(message)
 
     async def _start(self, message: Message) -> None:
-        headers = list(message.get("headers", ()))
-        vary = b", ".join(value for name, value in headers if name.lower() == b"vary")
-        failed = message.get("status", 0) >= SERVER_ERROR
+        kind = message["type"]
+        # A close before accept() becomes the server's own 403: no cookie of ours can go out.
+        failed = message.get("status", 0) >= SERVER_ERROR or kind == "websocket.close"
         try:
-            added = await asession_headers(self.session, failed=failed, vary=vary.decode("latin-1"))
+            added = await asession_headers(self.session, failed=failed)
         except RevocationListUnavailable as error:
             await self.unavailable(error)
             return
-        if message["type"] == "websocket.accept":
+        if kind == "websocket.accept":
             self.session.__class__ = AcceptedSession
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
-        replacing = {name for name, _ in raw if name != b"set-cookie"}
-        kept = [pair for pair in headers if pair[0].lower() not in replacing]
-        if message["type"] != "websocket.close":
-            message = {**message, "headers": kept + raw}
+        if added and message["type"] != "websocket.close":
+            message = _with(message, added)
         await self.send(message)
+
+    async def revoke_late(self) -> None:
+        """Carry out what was revoked once the response had started, or before the app failed."""
+        try:
+            await self.session.arun(self.session.pending_steps())
+        except SessionRevoked as error:
+            logger.info("Session not saved: %s", error)
 
     async def unavailable(self, error: RevocationListUnavailable) -> None:
         """Answer 503 in the application's place; the cookie stays as it is."""
@@ -178,6 +195,21 @@ class _Answer:
         body = UNAVAILABLE_BODY.encode()
         await self.send({"type": prefix + "http.response.start", "status": 503, "headers": headers})
         await self.send({"type": prefix + "http.response.body", "body": body})
+
+
+def _with(message: Message, added: list[tuple[str, str]]) -> Message:
+    """The message with what the session adds: its cookie, no-store, and Cookie in `Vary`."""
+    raw = [(n.lower().encode(), v.encode("latin-1")) for n, v in added if n != "Vary"]
+    vary = b""
+    headers = []
+    for pair in message.get("headers", ()):
+        name = pair[0].lower()
+        if name == b"vary":
+            vary = vary + b", " + pair[1] if vary else pair[1]
+        elif not raw or name != b"cache-control":
+            headers.append(pair)
+    merged = merge_vary(vary.decode("latin-1")).encode("latin-1") if vary else b"Cookie"
+    return {**message, "headers": [*headers, *raw, (b"vary", merged)]}
 
 
 async def _nothing() -> None:
