@@ -237,6 +237,17 @@ def test_the_same_key_changes_nothing(node: Node) -> None:
     assert session == {"a": 2}
 
 
+def test_a_key_after_a_logout_is_that_session(node: Node) -> None:
+    ended, other = node.start(a=1), node.start(b=2)
+    session = node.request(ended)
+    session.clear()
+    session.session_key = other
+    assert session == {"b": 2}
+    assert sent_cookie(session_headers(session)) is None
+    assert node.read(other) == {"b": 2}
+    assert node.read(ended) is None
+
+
 @pytest.mark.parametrize("touched", [True, False])
 def test_writes_lie_over_what_another_key_loads(node: Node, touched: bool) -> None:
     """As under Duck: a view wrote to the store before the cookie's key was assigned."""

@@ -175,28 +175,40 @@ def test_a_token_of_another_cookie_name_or_audience(node: Node, field: str, text
 # What our key sealed, but not as a session.
 
 
+def _padded(token: str) -> bytes:
+    return (token + "=" * (-len(token) % 4)).encode()
+
+
+def sealed(plain: bytes) -> str:
+    return RING.encrypt(plain, AT).decode().rstrip("=")
+
+
+FULL = CLAIMS._replace(subject="anna", session_epoch=1, subject_epoch=2)
+PLAIN = RING.decrypt(_padded(seal_token(RING, FULL, b"", AT)))[0]  # type: ignore[index]  # it opens
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        bytes([2]) + PLAIN[1:],  # another version
+        bytes([1, PLAIN[1] | 128]) + PLAIN[2:],  # a flag that version 1 does not know
+        PLAIN[:-1] + b"\xff",  # a subject that is no UTF-8
+        *(PLAIN[:end] for end in range(len(PLAIN))),
+    ],
+    ids=lambda plain: f"{len(plain)} bytes",
+)
+def test_other_uses_of_the_key_are_malformed(plain: bytes) -> None:
+    assert open_token(RING, sealed(PLAIN)) == (FULL, b"", 0)
+    with pytest.raises(TokenRefused, match="malformed"):
+        open_token(RING, sealed(plain))
+
+
 @given(st.binary(max_size=120))
-@example(b"")
-@example(bytes([1, 128]) + bytes(60))
-@example(bytes([2, 0]) + bytes(60))
-@example(bytes([1, 4]) + bytes(33) + b"\xff")
+@example(bytes([1, 0]) + bytes(60))
 @example(bytes([1, 4 | 32]) + bytes(33) + b"\x00")
-@example(bytes([1, 2 | 8 | 16]) + bytes(40))
-@example(bytes([1, 4]) + bytes(33) + b"\x01\xff")
-def test_other_uses_of_the_key_are_malformed(node: Node, plain: bytes) -> None:
-    token = RING.encrypt(plain, AT).decode().rstrip("=")
-    try:
-        claims, data, number = open_token(RING, token)
-    except TokenRefused as refused:
-        reason = refused.reason
-    else:
-        reason = "malformed"
-        assert plain[0] == 1
-        assert data == plain[len(plain) - len(data) :] or plain[1] & 64
-        assert number == 0
-        assert len(claims.session_id) == 16
-    assert reason == "malformed"
-    assert node.read(token) is None
+def test_any_plain_text_is_no_exception(node: Node, plain: bytes) -> None:
+    assert node.read(sealed(plain)) is None
 
 
 @given(st.binary(max_size=60))
@@ -225,10 +237,6 @@ def test_claims_take_45_bytes_with_a_short_subject() -> None:
         plain = RING.decrypt(_padded(seal_token(RING, claims, b"x" * size, AT)))
         assert plain is not None
         assert len(plain[0]) == 34 + 7 + 2 + size
-
-
-def _padded(token: str) -> bytes:
-    return (token + "=" * (-len(token) % 4)).encode()
 
 
 def test_a_session_of_400_packed_bytes_fits_690_characters(node: Node) -> None:

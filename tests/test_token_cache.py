@@ -102,6 +102,19 @@ def test_a_kept_token_is_revoked(node: Node, other: Node) -> None:
     assert node.connector.stats()["refused"]["ended"] == 1  # type: ignore[index,call-overload]  # a dict there
 
 
+def test_a_refused_token_is_not_kept(node: Node, other: Node, clock: Clock) -> None:
+    """Nothing of it stays in memory, and a second try goes the whole way again."""
+    revoked = node.start(a=1)
+    expired = node.connector.set_session(None, {"a": 1}, expiry=1)
+    other.connector.delete_session(revoked)
+    clock.tick(2)
+    for token in (revoked, expired):
+        node.read(token)
+        before = cached_reads(node)
+        assert node.read(token) is None
+        assert cached_reads(node) == before
+
+
 def test_a_kept_token_ends_by_its_absolute_age(make_node, revocations, clock: Clock) -> None:
     node = make_node(revocations, absolute_age=2 * DAY, cookie_age=2 * DAY)
     token = node.start(a=1)

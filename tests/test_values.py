@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,17 @@ def test_expiry(given: Any, kept: Expiry | None) -> None:
     assert 0 <= expiry.lifetime <= MAX_LIFETIME
     assert 0 <= expiry.until <= MAX_TIME
     assert kept is None or expiry == kept
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="no time zone to set on this system")
+def test_naive_is_utc_wherever_the_server_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "XYZ-5")
+    time.tzset()
+    try:
+        assert Expiry.of(datetime(2030, 1, 1)) == Expiry(0, 1_893_456_000_000)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
