@@ -16,6 +16,7 @@ from support import Clock, NetworkList, SwitchableList, make_settings
 from duck_cookie_session import (
     InvalidSettings,
     MemoryRevocationList,
+    RevocationListUnavailable,
     SessionError,
     SessionStorageConnector,
     configure,
@@ -242,6 +243,66 @@ def test_a_logout_is_durable_before_the_response_starts(far: SessionStorageConne
     assert far.get_session(token) is None
 
 
+def test_a_logout_counts_though_the_application_then_fails(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+
+    def fail(session: Any) -> None:
+        session.clear()
+        raise LookupError
+
+    app = CookieSessionMiddleware(view(fail), connector=far)
+    with pytest.raises(LookupError):
+        run(app, token=token)
+    assert far.get_session(token) is None
+
+
+@pytest.mark.parametrize("end", [None, LookupError])
+def test_a_logout_after_the_response_has_started_counts(
+    far: SessionStorageConnector, end: type[Exception] | None
+) -> None:
+    token = far.set_session(None, {"a": 1})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"].clear()
+        await send({"type": "http.response.body", "body": b""})
+        if end is not None:
+            raise end
+
+    with contextlib.suppress(LookupError):
+        run(CookieSessionMiddleware(app, connector=far), token=token)
+    assert far.get_session(token) is None
+
+
+def test_a_late_logout_that_the_list_does_not_take_is_an_error(
+    far: SessionStorageConnector,
+) -> None:
+    token = far.set_session(None, {"a": 1})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"].clear()
+        with_list.down = True
+
+    with_list: Any = far.revocations
+    with pytest.raises(RevocationListUnavailable):
+        run(CookieSessionMiddleware(app, connector=far), token=token)
+    with_list.down = False
+    assert far.get_session(token) == {"a": 1}
+
+
+def test_a_late_logout_of_a_revoked_session_is_no_error(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"user": "u"})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"].delete_other_sessions()
+        far.delete_session(token)
+
+    sent = run(CookieSessionMiddleware(app, connector=far), token=token)
+    assert sent[0]["status"] == 200
+
+
 @pytest.mark.parametrize("list_kind", ["connector", "far"])
 @pytest.mark.parametrize("act", ["read", "write", "clear", "caught"])
 def test_an_unreachable_list_is_503(
@@ -363,6 +424,18 @@ def test_a_refused_handshake_still_revokes(far: SessionStorageConnector) -> None
     sent = run(CookieSessionMiddleware(app, connector=far), kind="websocket", token=token)
     assert sent == [{"type": "websocket.close", "code": 4000}]
     assert far.get_session(token) is None
+
+
+def test_a_refused_handshake_changes_no_session(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        scope["session"].cycle_key()  # the cookie with the new id could not go out
+        await send({"type": "websocket.close", "code": 4000})
+
+    run(CookieSessionMiddleware(app, connector=connector), kind="websocket", token=token)
+    assert connector.get_session(token) == {"a": 1}
 
 
 @pytest.mark.parametrize("list_kind", ["connector", "far"])
