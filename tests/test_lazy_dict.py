@@ -6,8 +6,11 @@ import copy
 import json
 import operator
 import pickle
+import sys
+import threading
 from collections import ChainMap
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
@@ -331,6 +334,23 @@ def test_any_nested_change_is_seen(node: Node, data: Any, held: Any, reach: Any)
     assert shape(node.read(session.session_key)) == shape(dict(session))
     change(changed)  # still in hand after the save
     assert session.modified
+
+
+def test_of_threads_that_pop_one_gets_the_value(node: Node, request: pytest.FixtureRequest) -> None:
+    interval = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(interval))
+    sys.setswitchinterval(1e-6)
+    for _ in range(200):
+        session = node.request(None)
+        session["credit"] = 5
+        line = threading.Barrier(4)
+
+        def pop(_: int, line: threading.Barrier = line, session: SessionStore = session) -> Any:
+            line.wait()
+            return session.pop("credit", 0)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(pop, range(4))) == 5
 
 
 @given(data=st.data(), held=sessions, put=values, way=st.integers(0, 3))

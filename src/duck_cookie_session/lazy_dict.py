@@ -140,16 +140,20 @@ class LazyDict(dict[Any, Any]):
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """As dict's; a write only where the key was missing."""
-        if key not in self:
-            self[key] = default
-        return self[key]
+        missing = key not in self
+        value = self._give(super().setdefault(key, default))
+        if missing:
+            self._written = True
+        return value
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
         """As dict's; a write only where the key was there."""
-        if key not in self and default is not _MISSING:
+        self._touch()
+        # One call, so that of two threads that share a store only one gets the value.
+        value = super().pop(key) if default is _MISSING else super().pop(key, _MISSING)
+        if value is _MISSING:
             return default
-        value = self[key]
-        del self[key]
+        self._written = True
         return value
 
     def popitem(self) -> tuple[Any, Any]:

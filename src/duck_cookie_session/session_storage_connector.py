@@ -107,13 +107,12 @@ class SessionStorageConnector:
         settings = settings or _settings_of(duck_settings())
         self = super().__new__(cls)
         with _build_lock:
-            revocations = _build_list(session_storage_cls, settings)
+            self.settings = settings
+            self.revocations = revocations = _build_list(session_storage_cls, settings)
             if not revocations.persistent:
                 if any(other.revocations is not revocations for other in _open_non_persistent):
                     raise NonPersistentStorageError
                 _open_non_persistent.add(self)
-        self.settings = settings
-        self.revocations = revocations
         return self
 
     def __init__(

@@ -206,6 +206,17 @@ def test_refresh_is_for_requests_that_accessed_the_session(app: flask.Flask) -> 
     assert "Set-Cookie" not in client.get("/show").headers
 
 
+def test_every_vary_header_is_kept(app: flask.Flask) -> None:
+    @app.get("/varies")
+    def varies() -> Any:
+        response = flask.Response(str(len(flask.session)))
+        response.headers.add("Vary", "Accept")
+        response.headers.add("Vary", "Origin")
+        return response
+
+    assert app.test_client().get("/varies").headers.getlist("Vary") == ["Accept, Origin, Cookie"]
+
+
 def test_flash(app: flask.Flask) -> None:
     app.add_url_rule("/flash", view_func=lambda: flask.flash("saved") or "flashed", endpoint="f")
     app.add_url_rule("/flashed", view_func=lambda: flask.get_flashed_messages(), endpoint="g")

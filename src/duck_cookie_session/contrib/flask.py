@@ -105,7 +105,8 @@ class CookieSessionInterface(SessionInterface):
                     session.clear()
                 elif self.should_set_cookie(app, session):
                     session.modified = True
-            added = session_headers(session, failed=failed, vary=response.headers.get("Vary"))
+            vary = ", ".join(response.headers.getlist("Vary"))
+            added = session_headers(session, failed=failed, vary=vary)
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             for name in [name for name, _ in response.headers if name.startswith("Content-")]:

@@ -25,7 +25,8 @@ _forking = threading.Lock()  # of two threads that fork at once, one waits
 
 def watch_forks(forkable: Forkable) -> None:
     """Have an object told of forks for as long as it lives."""
-    _watched.add(forkable)
+    with _forking:  # never while a fork goes through what is watched
+        _watched.add(forkable)
 
 
 def _before() -> None:

@@ -13,7 +13,7 @@ def with_session(app, connector):
 
         def start(status, headers, exc_info=None):
             table = Headers(headers)
-            failed, vary = status >= "500", table["Vary"]
+            failed, vary = status >= "500", ", ".join(table.get_all("Vary"))
             for name, value in session_headers(session, failed=failed, vary=vary):
                 if name != "Set-Cookie":
                     del table[name]
