@@ -308,6 +308,31 @@ def test_revoking_what_is_no_token_is_not_reported_as_done(
     assert run("revoke", "--subject", "1", "--session-id", "x").code == 2
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("revoke", "--subject", "7"), ("revoke", "--session-id={id}"), ("clear-all", "--yes")],
+)
+@pytest.mark.parametrize("name", ["SESSION_COOKIE_NAME", "SESSION_AUDIENCE"])
+def test_what_no_node_goes_by_is_not_reported_as_revoked(
+    run: Run,
+    node: SessionStorageConnector,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    name: str,
+) -> None:
+    token = node.set_session(None, {"user": 7})
+    session_id = id_to_text(node.session_id_of(token) or b"")
+    monkeypatch.setenv(name, "another")
+    outcome = run(*(argument.format(id=session_id) for argument in command))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Nothing was revoked" in outcome.err
+    assert "SESSION_COOKIE_NAME" in outcome.err
+    assert node.get_session(token) == {"user": 7}
+    monkeypatch.delenv(name)
+    assert run(*(argument.format(id=session_id) for argument in command)).code == 0
+    assert node.get_session(token) is None
+
+
 def test_clear_all_asks_first(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def revoke(arguments: argparse.Namespace) -> int:
         token = read_token().removeprefix(source.settings.cookie_name + "=")
     connector = source.connector()
     try:
+        _check_known(connector)
         done = _revoke(connector, token or session_id, arguments.subject)
     finally:
         connector.close()
@@ -64,11 +65,27 @@ def clear_all(arguments: argparse.Namespace) -> int:
         if not arguments.yes and not _confirmed():
             say("Nothing was changed.")
             return FOUND
+        _check_known(connector)
         connector.clear_all_sessions()
     finally:
         connector.close()
     say("Every session issued until now is refused.")
     return GOOD
+
+
+def _check_known(connector: SessionStorageConnector) -> None:
+    """Refuse to report as done what would be noted for an application that is not there."""
+    settings = connector.settings
+    starts_at_zero = settings.on_lost == "accept"  # `everything` may have no age then
+    if (
+        not starts_at_zero
+        and connector.revocations.age(connector.lifecycle.scopes.everything) is None
+    ):
+        raise UsageError(
+            "Nothing was revoked: in this list no node has noted anything under the cookie name "
+            f"{settings.cookie_name!r} and the audience {settings.audience!r}. Set "
+            "SESSION_COOKIE_NAME and SESSION_AUDIENCE to those of the nodes."
+        )
 
 
 def _confirmed() -> bool:

@@ -34,6 +34,8 @@ Settings come from the first of these that is there:
   {SECRETS}  the environment: secrets, newest first, separated by blanks, or a
                        JSON list; SESSION_DIR, SESSION_COOKIE_NAME and the others by their names
   web/settings.py      Duck's settings, in the working folder
+They must be those of the nodes: the list goes by cookie name and audience, and keeps a revocation
+for absolute_age. Django's and Flask's are not read: put these into a file or the environment.
 Secrets are never taken from the command line: other users of the machine could read them there.
 Run it as the user that the nodes run as, so that a file it makes is theirs."""
 
