@@ -677,6 +677,22 @@ def fill(directory, count, made):
     raw.close()
 
 
+def test_a_program_with_a_shorter_absolute_age_removes_nothing_too_early(directory, clock):
+    node, other = (SQLiteRevocationList(directory, clock=clock) for _ in range(2))
+    node.bind(SessionSettings(secret_keys="s" * 32, absolute_age=2 * RETENTION, clock_skew=0))
+    other.bind(SETTINGS)
+    node.end(session(1))
+    made = clock()
+    clock.now += 1.5 * RETENTION
+    other.end(session(2))  # sweeps by the way
+    assert other.purge() == 0
+    assert other.survey(SCOPES.prefix).next_expiry == pytest.approx(made + 2 * RETENTION)
+    assert node.lookup((session(1),)) == (LAST_EPOCH,)
+    clock.now += RETENTION
+    assert other.purge() == 1
+    assert node.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+
+
 def test_purge_tells_how_many_entries_it_has_looked_at(make_sqlite, clock, directory):
     the_list = make_sqlite()
     everything_of(the_list)

@@ -27,6 +27,11 @@ def clock_scope(scope: bytes) -> bytes:
     return scope[:PREFIX_BYTES] + b"c"
 
 
+def retention_scope(prefix: bytes) -> bytes:
+    """Where a list keeps how long entries of this application live, in microseconds."""
+    return prefix + b"r"
+
+
 def entry_range(prefix: bytes) -> tuple[bytes, bytes]:
     """Between which scopes (exclusive) the entries of one application lie that may be purged."""
     return prefix + b"s", prefix + b"v"

@@ -19,6 +19,7 @@ from .counting import (
     first_epoch,
     microseconds,
     next_epoch,
+    retention_scope,
     warn_made_anew,
 )
 from .forking import watch_forks
@@ -183,12 +184,14 @@ class SQLiteRevocationList(RevocationList):
                     "SELECT count(*), min(made) FROM epochs WHERE scope > ? AND scope < ?",
                     entry_range(prefix),
                 ).fetchone()
+                kept = _epoch_of(database.connection, retention_scope(prefix)) or 0
                 log = self._path.with_name(FILE_NAME + "-wal")
                 size = self._path.stat().st_size + (log.stat().st_size if log.exists() else 0)
         if made is None:
             return Survey(0, size, None, None)
         oldest = made / 1_000_000
-        return Survey(entries, size, oldest, oldest + self.binding(prefix).retention)
+        retention = max(kept / 1_000_000, self.binding(prefix).retention)
+        return Survey(entries, size, oldest, oldest + retention)
 
     def save(self) -> None:
         """Nothing to do: every raise was durable when it returned."""
@@ -323,11 +326,23 @@ class SQLiteRevocationList(RevocationList):
         """
         first, end = entry_range(prefix)
         rows = writer.execute(_NEXT, (max(first, after), end, limit)).fetchall()
-        before = microseconds(self._clock) - int(self.binding(prefix).retention * 1_000_000)
+        before = microseconds(self._clock) - self._retention(writer, prefix)
         expired = [(scope,) for scope, made in rows if made < before]
         if expired:
             writer.executemany("DELETE FROM epochs WHERE scope = ?", expired)
         return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
+
+    def _retention(self, writer: sqlite3.Connection, prefix: bytes) -> int:
+        """Microseconds that entries live: the longest that any process was set to, kept here.
+
+        A program with a shorter `absolute_age` than the nodes', as the command line may have, must
+        not remove what they still need.
+        """
+        own = int(self.binding(prefix).retention * 1_000_000)
+        kept = _epoch_of(writer, retention_scope(prefix)) or 0
+        if own > kept:
+            writer.execute(_PUT, (retention_scope(prefix), own, microseconds(self._clock)))
+        return max(own, kept)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -27,7 +27,8 @@ FORMAT = 1
 # A row takes 40 to 60 bytes. Without a rowid the table is its own index.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS epochs (
-    scope BLOB PRIMARY KEY,  -- as in base.py, or the application's prefix and "c": its clock
+    scope BLOB PRIMARY KEY,  -- as in base.py, or the application's prefix and "c": its clock, or
+                             -- "r": microseconds that its entries live
     epoch INTEGER NOT NULL,
     made INTEGER NOT NULL    -- microseconds since 1970
 ) WITHOUT ROWID
