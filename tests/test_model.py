@@ -322,7 +322,9 @@ class Nodes(RuleBasedStateMachine):
 
     @rule(number=numbers, pick=st.none() | picks)
     def begin(self, number: int, pick: int | None) -> None:
-        token = None if pick is None else self.token(pick)
+        self.requests.append(self.begun(number, None if pick is None else self.token(pick)))
+
+    def begun(self, number: int, token: Token | None) -> Request:
         store = self.nodes[number].request(token.text if token else None)
         request = Request(store, number, None, {})
         if token is not None and self.opens(number, token):
@@ -334,7 +336,7 @@ class Nodes(RuleBasedStateMachine):
                 age = int(self.clock.now * 1000) - self.list.ended[token.session]
                 request.quiet_until = self.now(number) + QUIET - age if age < QUIET else 0
         assert dict(store) == request.data
-        self.requests.append(request)
+        return request
 
     @precondition(lambda self: self.requests)
     @rule(pick=picks, action=actions)
@@ -350,10 +352,40 @@ class Nodes(RuleBasedStateMachine):
     def request_at_once(
         self, number: int, pick: int | None, doing: list[tuple[str, Any]], failed: bool
     ) -> None:
-        self.begin(number, pick)
+        request = self.begun(number, None if pick is None else self.token(pick))
         for action in doing:
-            self.do(self.requests[-1], action)
-        self.respond(0, failed)
+            self.do(request, action)
+        self.end(request, failed)
+
+    @rule(
+        number=numbers,
+        pick=picks,
+        late=st.booleans(),
+        first=st.lists(actions, min_size=1, max_size=2),
+        seconds=st.sampled_from([0, 1, 19, 25, 29, 30, 31, 201, 399, 401, 430]),
+        second=st.lists(actions, min_size=1, max_size=2),
+    )
+    def two_requests_of_one_browser(
+        self,
+        number: int,
+        pick: int,
+        late: bool,
+        first: list[tuple[str, Any]],
+        seconds: int,
+        second: list[tuple[str, Any]],
+    ) -> None:
+        """The slower one is loaded before the other is answered, or after (`late`)."""
+        token = self.token(pick)
+        slow = None if late else self.begun(number, token)
+        fast = self.begun(1 - number, token)
+        for action in first:
+            self.do(fast, action)
+        self.end(fast, False)
+        self.tick(seconds)
+        slow = slow or self.begun(number, token)
+        for action in second:
+            self.do(slow, action)
+        self.end(slow, False)
 
     def do(self, request: Request, action: tuple[str, Any]) -> None:
         name, argument = action
@@ -440,6 +472,9 @@ class Nodes(RuleBasedStateMachine):
         """The request ends; the next one of this browser comes with what was sent."""
         request = self.request(pick)
         self.requests.remove(request)
+        self.end(request, failed)
+
+    def end(self, request: Request, failed: bool) -> None:
         sent = sent_cookie(session_headers(request.store, failed=failed))
         if failed:
             self.check_failed(request, sent)
@@ -509,8 +544,11 @@ class Nodes(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 5, 19, 25, 30, 60, 151, 201, 301]), much=rarely)
     def time_passes(self, seconds: int, much: bool) -> None:
+        self.tick(700 if much else seconds)
+
+    def tick(self, seconds: int) -> None:
         for clock in (self.clock, *self.clocks):
-            clock.tick(700 if much else seconds)
+            clock.tick(seconds)
 
     @rule(number=numbers, offset=st.integers(-30, 30))
     def clock_steps(self, number: int, offset: int) -> None:
