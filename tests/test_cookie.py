@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import DAY, Clock, Node, SwitchableList, make_settings, sent_cookie
 
 from duck_cookie_session import RevocationListUnavailable, session_headers
-from duck_cookie_session.cookie import find_cookie, merge_vary, set_cookie
+from duck_cookie_session.cookie import find_cookie, merge_vary, only_looked, set_cookie
 
 # Found in a request.
 
@@ -135,6 +135,16 @@ def test_a_look_varies_and_nothing_else(node: Node) -> None:
     session.get("a")
     assert session_headers(session) == [("Vary", "Cookie")]
     assert session_headers(session, vary="Accept") == [("Vary", "Accept, Cookie")]
+
+
+def test_only_looked(node: Node) -> None:
+    untouched, read, written, saved = (node.request(node.start(a=1)) for _ in range(4))
+    read.get("a")
+    written["a"] = 2
+    saved["a"] = 2
+    saved.save()
+    found = [only_looked(session) for session in (untouched, read, written, saved)]
+    assert found == [False, True, False, False]
 
 
 def test_a_visitor_who_is_only_looked_at_gets_no_cookie(node: Node) -> None:

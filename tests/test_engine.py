@@ -780,6 +780,32 @@ def test_plain_revocations_are_done_before_the_response(
     in_loop(work)
 
 
+def test_plain_revocations_are_done_by_an_awaited_save_too(network: Node) -> None:
+    async def work() -> None:
+        token = network.start(user=1)
+        session = network.request(token)
+        await session.aload()
+        session.clear()
+        await session.async_save()
+        assert session.session_key == ""
+        assert await network.request(token).aload() == {}
+
+    in_loop(work)
+
+
+def test_a_session_that_was_touched_in_vain(network: Node) -> None:
+    """A view that forgot to await, and caught the error, changes nothing."""
+
+    async def work() -> None:
+        session = network.request(network.start(user=1))
+        with pytest.raises(SessionError, match="await"):
+            session["a"] = 1
+        assert await asession_headers(session) == [("Vary", "Cookie")]
+        assert session == {"user": 1}
+
+    in_loop(work)
+
+
 def test_what_a_visitor_revokes_is_done_and_gives_no_cookie(network: Node) -> None:
     async def work() -> None:
         token = network.start(user=1)
