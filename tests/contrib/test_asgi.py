@@ -142,17 +142,18 @@ def test_other_scopes_go_through(connector: SessionStorageConnector) -> None:
     assert "session" not in seen[0]
 
 
-def test_what_starlette_looks_at_is_loaded(connector: SessionStorageConnector) -> None:
+def test_what_starlette_gives_out_counts_as_accessed(connector: SessionStorageConnector) -> None:
     token = connector.set_session(None, {"a": 1})
-    seen: list[Any] = []
+    app = CookieSessionMiddleware(view(lambda s: s.mark_accessed()), connector=connector)
+    assert header(run(app, token=token), "vary") == ["Cookie"]
 
-    def look(session: Any) -> None:
-        session.mark_accessed()
-        seen.append(json.dumps(session))
 
-    sent = run(CookieSessionMiddleware(view(look), connector=connector), token=token)
+def test_json_can_encode_it(connector: SessionStorageConnector) -> None:
+    token = connector.set_session(None, {"a": 1})
+    seen: list[str] = []
+    app = CookieSessionMiddleware(view(lambda s: seen.append(json.dumps(s))), connector=connector)
+    run(app, token=token)
     assert seen == ['{"a": 1}']
-    assert header(sent, "vary") == ["Cookie"]
 
 
 def test_an_exception_of_the_application_goes_on(connector: SessionStorageConnector) -> None:
@@ -222,6 +223,7 @@ def test_an_exempt_path_is_not_checked_ahead(far: SessionStorageConnector) -> No
     seen: list[Any] = []
 
     async def look(session: Any) -> None:
+        session.mark_accessed()  # what naming it does in Starlette 1.x
         with pytest.raises(SessionError, match="aload"):
             session["a"]
         seen.append(await session.aload())

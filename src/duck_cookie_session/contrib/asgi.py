@@ -53,8 +53,8 @@ class AsgiSession(SessionStore):
     __slots__ = ()
 
     def mark_accessed(self) -> None:
-        """Starlette 1.x calls this for `request.session`; it loads, so that json can encode it."""
-        self._touch()
+        """Starlette 1.x calls this for `request.session`, so naming it is an access."""
+        self._accessed = True
 
 
 class AcceptedSession(AsgiSession):
@@ -70,9 +70,11 @@ class AcceptedSession(AsgiSession):
         )
 
     if not TYPE_CHECKING:  # for a type checker they stay what they are
-        __setitem__ = __delitem__ = popitem = update = set_expiry = cycle_key = create = _refused
+        if not TYPE_CHECKING:  # for a type checker they stay what they are
+        __setitem__ = __delitem__ = pop = popitem = setdefault = update = create = _refused
         clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
-        delete_other_sessions = adelete_other_sessions = assign_new_session_key = _refused
+        set_expiry = cycle_key = assign_new_session_key = _refused
+        delete_other_sessions = adelete_other_sessions = _refused
 
 
 class CookieSessionMiddleware:

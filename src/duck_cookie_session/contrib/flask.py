@@ -50,8 +50,7 @@ class FlaskSession(SessionStore, SessionMixin):
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
-        if value:
-            self._touch()
+        self._accessed = value
 
     @property
     def modified(self) -> bool:
