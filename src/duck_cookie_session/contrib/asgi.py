@@ -70,7 +70,6 @@ class AcceptedSession(AsgiSession):
         )
 
     if not TYPE_CHECKING:  # for a type checker they stay what they are
-        if not TYPE_CHECKING:  # for a type checker they stay what they are
         __setitem__ = __delitem__ = pop = popitem = setdefault = update = create = _refused
         clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
         set_expiry = cycle_key = assign_new_session_key = _refused
