@@ -95,7 +95,7 @@ class SessionStore(SessionBase):
         self._refusal: Refusal | None = None  # why the request's token was refused
         self._packed = _NOTHING  # what the contents are compared with
         self._expiry: Any = None  # what stood under EXPIRY_KEY in the base
-        self.unavailable = False  # whether the list did not answer: what becomes a 503
+        self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
         # Not Django's constructor: it imports SESSION_SERIALIZER, for every request.
         self.accessed = self._written = False
         self._session_key = session_key
