@@ -515,6 +515,11 @@ class TestProcess:
         with pytest.raises(InvalidArgument, match="not SessionSettings"):
             configure(wrong, MemoryRevocationList)
 
+    @pytest.mark.parametrize("wrong", [{"SECRET_KEY": SECRET}, SECRET])
+    def test_built_with_what_is_no_settings(self, wrong: Any) -> None:
+        with pytest.raises(InvalidArgument, match="not SessionSettings"):
+            SessionStorageConnector(MemoryRevocationList, settings=wrong)
+
     def test_a_store_builds_nothing_until_it_is_touched(self) -> None:
         configure(make_settings(), MemoryRevocationList)
         session = SessionStore("some cookie")

@@ -322,6 +322,15 @@ def test_revoked_meanwhile_is_no_error_and_no_cookie(
     assert "Session not saved" in caplog.text
 
 
+def test_what_was_saved_before_the_revocation_does_not_go_out(node: Node, other: Node) -> None:
+    session = node.request(node.start())
+    session["a"] = 1
+    session.save()
+    other.connector.delete_session(session.session_key)
+    session["a"] = 2
+    assert session_headers(session) == [("Vary", "Cookie")]
+
+
 def test_expired_meanwhile_is_no_error_and_no_cookie(node: Node, clock: Clock) -> None:
     session = node.request(node.connector.set_session(None, {"a": 1}, expiry=60))
     session["a"] = 2

@@ -33,6 +33,23 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
             assert hidden not in text
 
 
+def test_an_error_report_with_local_variables_shows_no_data(node: Node) -> None:
+    token = node.connector.set_session(None, {"user": USER, "value": VALUE})
+    session = node.request(token)
+    session["value"] = VALUE * 200
+    with pytest.raises(SessionTooLarge) as caught:
+        session.save()
+    seen = []
+    trace = caught.tb
+    while trace is not None:
+        seen += [name for name in trace.tb_frame.f_locals if name in ("base", "write", "session")]
+        for name in seen:
+            shown = repr(trace.tb_frame.f_locals.get(name))
+            assert not any(hidden in shown for hidden in (USER, VALUE, token)), name
+        trace = trace.tb_next
+    assert {"base", "write", "session"} <= set(seen)
+
+
 def messages(log: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in log.records if record.levelno == logging.INFO]
 

@@ -61,6 +61,10 @@ class Opened(NamedTuple):
     deadline: int
     renew_at: int
 
+    def __repr__(self) -> str:
+        """Without token, subject and data: error reports show the repr of local variables."""
+        return f"<Opened {self.claims.id_text[:6]}...>"
+
 
 class Refusal(NamedTuple):
     """Why a token was refused.
@@ -99,6 +103,10 @@ class Write(NamedTuple):
     browser_length: bool | None = None
     cycle: bool = False
     optional: bool = False
+
+    def __repr__(self) -> str:
+        """Without subject and data, as `Opened` has it."""
+        return f"<Write of {len(self.packed)} bytes>"
 
 
 def judge(claims: Claims, epochs: Sequence[int]) -> str | None:

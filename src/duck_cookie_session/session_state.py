@@ -349,6 +349,9 @@ class SessionState(LazyDict):
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
             yield from self._reissue_steps()
             raise
+        except SessionRevoked:
+            self._outgoing = None  # an earlier save's token is dead too, and a login's may be out
+            raise
         except RevocationListUnavailable:
             if optional:  # nothing but a re-issue: a read never fails for that
                 return

@@ -90,6 +90,7 @@ class SessionStorageConnector:
 
     Raises:
         NonPersistentStorageError: a connector over another non-persistent list is open.
+        InvalidArgument: `settings` are no SessionSettings.
         InvalidSettings: what is given as storage is no revocation list, or has no folder.
     """
 
@@ -104,7 +105,7 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
     ) -> SessionStorageConnector:
         """Build the list and refuse a second one that would not see the first's revocations."""
-        settings = settings or _settings_of(duck_settings())
+        settings = _settings_of(duck_settings()) if settings is None else _settings(settings)
         self = super().__new__(cls)
         with _build_lock:
             self.settings = settings
@@ -329,8 +330,7 @@ def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> N
         settings: the application's.
         session_storage_cls: as for `SessionStorageConnector`.
     """
-    if not isinstance(settings, SessionSettings):
-        raise InvalidArgument(f"settings is a {type(settings).__name__}, not SessionSettings.")
+    _settings(settings)
     with _global_lock:
         old, globals.session_storage_connector = globals.session_storage_connector, None
         globals.configured = (settings, session_storage_cls)
@@ -372,6 +372,12 @@ def duck_settings() -> Mapping[str, Any]:
         ) from error
     found: Mapping[str, Any] = SETTINGS
     return found
+
+
+def _settings(given: object) -> SessionSettings:
+    if not isinstance(given, SessionSettings):
+        raise InvalidArgument(f"settings is a {type(given).__name__}, not SessionSettings.")
+    return given
 
 
 def _settings_of(duck: Mapping[str, Any]) -> SessionSettings:

@@ -374,6 +374,22 @@ def test_without_an_address_the_setting_is_named(app):
         RedisRevocationList().bind(app.settings)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["redis://:pass/word@h:6379/0", "redis://:pass#word@h", "redis://h:port", "redis://h?sauce=1"],
+)
+def test_an_address_that_can_not_be_read_is_refused_at_once_and_not_shown(address, make_app):
+    settings = make_app(revocation_url=address).settings
+    for make in (
+        lambda: RedisRevocationList(address),
+        lambda: RedisRevocationList().bind(settings),
+    ):
+        with pytest.raises(InvalidSettings, match="%2F") as caught:
+            make()
+        assert "pass" not in str(caught.value).replace("in a password", "")
+        assert caught.value.__suppress_context__
+
+
 def test_a_wrong_address_is_refused_without_showing_it():
     for wrong in ("http://user:secret@host", 7, b"redis://host"):
         with pytest.raises(InvalidSettings, match="redis://, rediss://, unix://") as caught:

@@ -15,7 +15,7 @@ from ..settings import SessionSettings
 from .base import PREFIX_BYTES, RevocationList, Survey, is_everything
 from .counting import warn_made_anew
 from .forking import watch_forks
-from .redis_client import Connections, NoScriptError, Steps
+from .redis_client import Connections, NoScriptError, Steps, check_url
 from .redis_format import (
     AGE,
     MAKE_EVERYTHING,
@@ -95,7 +95,7 @@ class RedisRevocationList(RevocationList):
         """Tell the list of an application; see `RevocationList.bind`.
 
         Raises:
-            InvalidSettings: there is no address.
+            InvalidSettings: there is no address, or one that can't be read.
         """
         if self._server.need_address:
             if settings.revocation_url is None:
@@ -103,6 +103,7 @@ class RedisRevocationList(RevocationList):
                     "RedisRevocationList has no server: set SESSION_REVOCATION_URL "
                     "(revocation_url), as in redis://localhost:6379/0, or give url= or client=."
                 )
+            check_url(settings.revocation_url)
             self._server.url = settings.revocation_url
         wanted = settings.max_staleness if self._max_staleness is None else self._max_staleness
         bound_before = self._answers.max_staleness if self._bindings else wanted

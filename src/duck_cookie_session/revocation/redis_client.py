@@ -212,6 +212,13 @@ def check_url(url: str) -> None:
         raise InvalidSettings(
             "url (SESSION_REVOCATION_URL) has another scheme; allowed: redis://, rediss://, unix://."
         )
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()  # which connects to nothing yet
+    except (ValueError, TypeError):
+        raise InvalidSettings(
+            "url (SESSION_REVOCATION_URL) can't be read: its port is a number, its options are "
+            "those of redis-py, and in a password / ? # @ are written %2F %3F %23 %40."
+        ) from None
 
 
 def _node(client: Any, command: Command, scope: bytes) -> dict[str, Any]:
