@@ -1048,3 +1048,27 @@ def test_a_re_issue_waits_while_the_list_is_unreachable(make_node, revocations, 
     assert sent_cookie(session_headers(session)) is None
     session["a"] = 2
     assert node.read(sent_cookie(session_headers(session))) == {"a": 2}
+
+
+def test_created_at_is_the_same_on_every_node(two_nodes: tuple[Node, Node], clock: Clock) -> None:
+    """Whole seconds: the node that sealed it knows no more than the token says."""
+    node, _ = two_nodes
+    clock.tick(0.75)
+    token = node.start(a=1)
+    for reader in two_nodes:
+        assert reader.request(token).created_at == datetime.fromtimestamp(START, timezone.utc)
+        assert reader.request(token).get_expiry_age() == 7 * DAY
+
+
+def test_switching_to_a_user_who_was_revoked_before(two_nodes: tuple[Node, Node]) -> None:
+    """The new token carries the epoch of its own subject, not of the one before."""
+    node, other = two_nodes
+    token = node.start(user=1)
+    other.connector.delete_subject(2)
+    switched = change(node.request(token), user=2)
+    assert other.read(switched) == {"user": 2}
+    other.connector.delete_subject(2)
+    assert node.read(switched) is None
+    back = change(node.request(node.start(user=2)), user=1)
+    other.connector.delete_subject(1)
+    assert node.read(back) is None
