@@ -433,13 +433,15 @@ def test_an_error_that_says_enough_is_not_explained(tmp_path: Path) -> None:
     )
 
 
-def test_an_age_that_can_not_be_read_names_the_file(folder: Path, clock: Clock) -> None:
+def test_what_can_not_be_read_names_the_file(folder: Path, clock: Clock) -> None:
     folder.mkdir()
     (folder / FILE_NAME).write_bytes(b"junk" * 4096)
     the_list = SQLiteRevocationList(folder, clock=clock)
     the_list.bind(SETTINGS)
-    with pytest.raises(RevocationListUnavailable, match=FILE_NAME):
-        the_list.age(session(1))
+    calls = (the_list.age, the_list.end, lambda scope: the_list.lookup((scope,)))
+    for call in calls:
+        with pytest.raises(RevocationListUnavailable, match=FILE_NAME):
+            call(session(1))
     the_list.close()
 
 
