@@ -51,11 +51,11 @@ def test_nobody_is_logged_out_by_stage_promote_and_retire(redis_server, clock):
     turn = threading.Condition()
 
     def visitor(number):
-        """Requests of ten people, each with a cart that must only ever grow."""
+        """Requests of five people, each with a cart that must only ever grow."""
         chance = random.Random(seed + number)
         people = {}
         while not stop.is_set():
-            person = chance.randrange(10)
+            person = chance.randrange(5)
             token, seen = people.get(person, (None, 0))
             store = SessionStore(token, connector=chance.choice(nodes.nodes))
             assert store.get("n", 0) == seen, "a session was lost"
@@ -70,7 +70,7 @@ def test_nobody_is_logged_out_by_stage_promote_and_retire(redis_server, clock):
                 turn.notify_all()
         return people
 
-    def requests_go_on(count=60):
+    def requests_go_on(count=30):
         with turn:
             goal = [now + count for now in done]
             assert turn.wait_for(
@@ -78,14 +78,14 @@ def test_nobody_is_logged_out_by_stage_promote_and_retire(redis_server, clock):
                     any(job.done() for job in jobs)
                     or all(now >= then for now, then in zip(done, goal, strict=True))
                 ),
-                timeout=60,
+                timeout=300,
             )
 
     def time_passes(seconds):
         """In steps within which every session is seen, as those of people who stay are."""
         for _ in range(int(seconds // (COOKIE_AGE / 4)) + 1):
             clock.now += COOKIE_AGE / 4
-            requests_go_on(300)
+            requests_go_on(100)
 
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(visitor, number) for number in range(4)]
@@ -102,7 +102,7 @@ def test_nobody_is_logged_out_by_stage_promote_and_retire(redis_server, clock):
     for people in everyone:
         for token, seen in people.values():
             assert nodes.nodes[0].get_session(token)["n"] == seen
-    assert sum(map(len, everyone)) == 40
+    assert sum(map(len, everyone)) == 20
     nodes.close()
 
 
