@@ -373,10 +373,8 @@ def test_scopes_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> None:
     found = {row[0]: row[1:] for row in connection.execute("SELECT * FROM epochs")}
     connection.close()
     micros = int(START * 1_000_000)
-    assert found == {
-        session(1): (LAST_EPOCH, micros),
-        SCOPES.prefix + b"c": (micros, micros),
-    }
+    assert found[session(1)] == (LAST_EPOCH, micros)
+    assert found[SCOPES.prefix + b"c"] == (micros, micros)
 
 
 def test_a_list_without_entries_tells_its_bytes(sqlite: SQLiteRevocationList, folder: Path) -> None:
