@@ -30,7 +30,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.lifecycle import Refusal
+from duck_cookie_session.lifecycle import Opened, Refusal, Write
 from duck_cookie_session.revocation.base import LAST_EPOCH
 from duck_cookie_session.token import issued_at
 
@@ -761,6 +761,15 @@ def test_reasons_are_logged_and_nothing_else(
     assert set(reasons) <= set(TokenRefused.REASONS)
     for secret in (token, expired, session_id, "anna", "hidden", SECRET):
         assert secret not in caplog.text
+
+
+def test_error_reports_that_show_local_variables_show_no_session(node: Node) -> None:
+    opened = node.connector.load(node.start(user="anna", secret="hidden"))
+    assert isinstance(opened, Opened)
+    write = Write(opened.data, "anna")
+    for shown in (repr(opened), repr(write), repr(node.request(opened.token))):
+        for secret in (opened.token, "anna", "hidden", opened.claims.id_text):
+            assert secret not in shown
 
 
 @pytest.mark.parametrize("reason", TokenRefused.REASONS)
