@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import http.client
+import inspect
 import os
 import re
 import shlex
@@ -338,8 +339,8 @@ def test_settings_marked_as_weakening_are_those_that_say_so() -> None:
     said = {
         name
         for name, text in re.findall(
-            r"^        (\w+): (.*?)(?=^        \w|\Z)",
-            SessionSettings.__doc__ or "",
+            r"^    (\w+): (.*?)(?=^    \w|\Z)",
+            inspect.cleandoc(SessionSettings.__doc__ or ""),
             re.DOTALL | re.MULTILINE,
         )
         if "weaken" in text.lower()

@@ -368,6 +368,7 @@ def in_a_process(script, *arguments):
 
 TRY_ALL = """
     import sys
+    import urllib.parse  # pathlib imports it late, when this user may not read Python's files
     from duck_cookie_session.errors import RevocationListUnavailable
     from duck_cookie_session.revocation.base import Scopes
     from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
