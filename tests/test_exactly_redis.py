@@ -17,7 +17,7 @@ from support import make_settings
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
 from duck_cookie_session.revocation.redis import RedisRevocationList
-from duck_cookie_session.revocation.redis_format import clock_key, key_of
+from duck_cookie_session.revocation.redis_format import key_of, script_keys
 from duck_cookie_session.revocation.staleness import Answers
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
@@ -225,7 +225,7 @@ def test_times_of_entries(make_list: MakeList, bare: redis.Redis) -> None:
     ago = int((time.time() - 10_000_000) * 1_000_000)
     bare.set(key_of(SCOPE), str(-ago))
     assert the_list.age(SCOPE) == pytest.approx(10_000_000, abs=5)
-    assert bare.get(clock_key(SCOPE))
+    assert bare.get(script_keys(SCOPE)[1])
 
 
 def test_the_warning_names_the_server_and_not_its_password(

@@ -197,6 +197,22 @@ def test_an_expired_entry_stands_at_zero(make_list, redis_server, make_app, bare
     the_list.close()
 
 
+def test_a_program_with_a_shorter_absolute_age_makes_no_entry_live_shorter(
+    the_list, app, make_app, redis_server, bare
+):
+    """As the command line may be, which reads its settings elsewhere."""
+    the_list.lookup((app.everything,))  # a node that has only ever read
+    command = make_app(absolute_age=100)
+    other = RedisRevocationList(redis_server.url, timeout=10)
+    other.bind(command.settings)
+    other.end(command.session())
+    other.close()
+    (key,) = bare.keys("dcs1:*:s*")
+    assert bare.pttl(key) == pytest.approx(RETENTION * 1_000, abs=5_000)
+    survey = the_list.survey(app.scopes.prefix)
+    assert survey.next_expiry - survey.oldest == pytest.approx(RETENTION)
+
+
 def test_keys_and_values_are_as_documented(the_list, app, bare):
     the_list.end(app.scopes.session(bytes(range(16))))
     raised = the_list.raise_epoch(app.scopes.subject("alice"))
@@ -208,7 +224,11 @@ def test_keys_and_values_are_as_documented(the_list, app, bare):
     clock = values.pop(tag + "c")
     assert clock >= raised > -ended
     digest = base64.urlsafe_b64encode(hashlib.sha256(b"alice").digest()).decode().rstrip("=")
-    assert values == {tag + "*": everything, tag + "u" + digest: raised}
+    assert values == {
+        tag + "*": everything,
+        tag + "u" + digest: raised,
+        tag + "r": RETENTION * 1_000,
+    }
     assert bare.object("encoding", tag + "*") == b"int"
 
 

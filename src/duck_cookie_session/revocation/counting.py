@@ -27,9 +27,13 @@ def clock_scope(scope: bytes) -> bytes:
     return scope[:PREFIX_BYTES] + b"c"
 
 
-def retention_scope(prefix: bytes) -> bytes:
-    """Where a list keeps how long entries of this application live, in microseconds."""
-    return prefix + b"r"
+def retention_scope(scope: bytes) -> bytes:
+    """Where a list keeps how long entries of this application live.
+
+    The longest that any process was set to: a program with a shorter `absolute_age` than the
+    nodes', as the command line may have, must not remove what they still need.
+    """
+    return scope[:PREFIX_BYTES] + b"r"
 
 
 def entry_range(prefix: bytes) -> tuple[bytes, bytes]:

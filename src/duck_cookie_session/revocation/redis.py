@@ -18,14 +18,15 @@ from .forking import watch_forks
 from .redis_client import Connections, NoScriptError, Steps, check_url
 from .redis_format import (
     AGE,
+    KEEP_RETENTION,
     MAKE_EVERYTHING,
     RAISE,
     Script,
-    clock_key,
     entry_pattern,
     epoch_of,
     key_of,
     made_of,
+    script_keys,
 )
 from .staleness import Answers
 
@@ -229,7 +230,7 @@ class RedisRevocationList(RevocationList):
     def _raise(
         self, scope: bytes, *, expected: int | None = None, last: bool = False
     ) -> Steps[int | None]:
-        lives = 0 if is_everything(scope) else int(self.binding(scope).retention * 1_000)
+        lives = 0 if is_everything(scope) else self._lives(scope)
         try:
             yield from self._verify(scope)
             epoch: int | None = yield from _call(
@@ -263,7 +264,7 @@ class RedisRevocationList(RevocationList):
         used = (yield ("INFO",)).get("used_memory")
         if oldest is None:
             return Survey(0, used, None, None)
-        retention = self.binding(prefix).retention
+        retention = (yield from _call(KEEP_RETENTION, prefix, self._lives(prefix))) / 1_000
         return Survey(entries, used, oldest / 1e6, oldest / 1e6 + retention)
 
     def _is_verified(self, scope: bytes) -> bool:
@@ -284,7 +285,14 @@ class RedisRevocationList(RevocationList):
         policy = info.get("maxmemory_policy")
         if int(info.get("maxmemory") or 0) > 0 and policy != "noeviction":
             self._may_evict(str(policy))
-        self._verified[scope[:PREFIX_BYTES]] = until
+        prefix = scope[:PREFIX_BYTES]
+        if prefix not in self._verified:
+            # Once, so that what others revoke lives as long as this node needs it.
+            yield from _call(KEEP_RETENTION, scope, self._lives(scope))
+        self._verified[prefix] = until
+
+    def _lives(self, scope: bytes) -> int:
+        return int(self.binding(scope).retention * 1_000)
 
     def _may_evict(self, policy: str) -> None:
         what = (
@@ -303,7 +311,8 @@ class RedisRevocationList(RevocationList):
 
 def _call(script: Script, scope: bytes, *arguments: object) -> Steps[Any]:
     """Run a script by its digest, and by its text if the server does not know it (any more)."""
-    rest = (2, key_of(scope), clock_key(scope), *arguments)
+    keys = script_keys(scope)
+    rest = (len(keys), *keys, *arguments)
     try:
         reply = yield ("EVALSHA", script.sha, *rest)
     except NoScriptError:

@@ -11,6 +11,7 @@ one letter, and `<rest>` URL-safe base64 without padding:
     u   a subject; rest: the SHA-256 of its text, 43 characters
     *   everything; no rest
     c   the clock: the last number handed out; no rest
+    r   milliseconds that entries live: the longest that any node was set to; no rest
 
 The braces are a hash tag: a Cluster keeps all keys of one application in one slot, so on one node.
 Its list can't grow past the memory of that node (at about 150 bytes an entry, a gigabyte holds
@@ -22,7 +23,7 @@ Values are decimal text, which the server stores as one 64-bit number:
     n < 0   an ended session (epoch 2**53 - 1); made -n microseconds after 1970
     0       `everything` of a list made anew under on_lost="accept"
 
-Sessions and subjects expire in the server (PX); everything and clock never do.
+Sessions and subjects expire in the server (PX); the other kinds never do.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from binascii import b2a_base64
 from functools import lru_cache
 
 from .base import LAST_EPOCH, PREFIX_BYTES
-from .counting import clock_scope
+from .counting import clock_scope, retention_scope
 
 
 class Script:
@@ -55,10 +56,20 @@ end
 local function text(number) return string.format('%.0f', number) end
 """
 
+_KEEP = """
+local function longest(lives)
+  local kept = tonumber(redis.call('GET', KEYS[3]) or '0')
+  if lives > kept then redis.call('SET', KEYS[3], string.format('%.0f', lives)) end
+  return math.max(lives, kept)
+end
+"""
+
 RAISE = Script(
     _NEXT
+    + _KEEP
     + f"""
--- KEYS: scope, clock. ARGV: milliseconds to live (0: for ever), expected epoch ('': any), last?
+-- KEYS: scope, clock, retention.
+-- ARGV: milliseconds to live (0: for ever), expected epoch ('': any), last?
 local value = redis.call('GET', KEYS[1]) or '0'
 if tonumber(value) < 0 then return ARGV[2] == '' and {LAST_EPOCH} or false end
 if ARGV[2] ~= '' and value ~= ARGV[2] then return false end
@@ -66,7 +77,7 @@ local last = ARGV[3] == '1'
 local number = next_number(last and 0 or tonumber(value))
 local stored = (last and '-' or '') .. text(number)
 if ARGV[1] == '0' then redis.call('SET', KEYS[1], stored)
-else redis.call('SET', KEYS[1], stored, 'PX', ARGV[1]) end
+else redis.call('SET', KEYS[1], stored, 'PX', text(longest(tonumber(ARGV[1])))) end
 redis.call('SET', KEYS[2], text(number))
 return last and {LAST_EPOCH} or number
 """
@@ -76,7 +87,7 @@ return last and {LAST_EPOCH} or number
 MAKE_EVERYTHING = Script(
     _NEXT
     + """
--- KEYS: everything, clock. ARGV: start at zero?
+-- KEYS: everything, clock, retention. ARGV: start at zero?
 local value = redis.call('GET', KEYS[1])
 if value then return {tonumber(value), 0} end
 local number = ARGV[1] == '1' and 0 or next_number(0)
@@ -88,7 +99,7 @@ return {number, 1}
 
 AGE = Script(
     """
--- KEYS: scope, clock
+-- KEYS: scope, clock, retention
 local value = tonumber(redis.call('GET', KEYS[1]) or '0')
 if value == 0 then return false end
 local now = redis.call('TIME')
@@ -99,6 +110,15 @@ return math.max(now[1] * 1000000 + now[2], last, made) - made
 )
 """Gives microseconds since the entry was made, or nil without one."""
 
+
+KEEP_RETENTION = Script(
+    _KEEP
+    + """
+-- KEYS: scope, clock, retention. ARGV: milliseconds that entries of this node live
+return longest(tonumber(ARGV[1]))
+"""
+)
+"""Gives milliseconds that entries live, the longest of all nodes."""
 
 _REST = PREFIX_BYTES + 1
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -115,9 +135,9 @@ def key_of(scope: bytes) -> bytes:
     return _tag(scope[:PREFIX_BYTES]) + scope[PREFIX_BYTES:_REST] + rest
 
 
-def clock_key(scope: bytes) -> bytes:
-    """The key of the clock of the application that a scope belongs to."""
-    return key_of(clock_scope(scope))
+def script_keys(scope: bytes) -> tuple[bytes, bytes, bytes]:
+    """The keys that every script is given: scope, clock and retention of its application."""
+    return key_of(scope), key_of(clock_scope(scope)), key_of(retention_scope(scope))
 
 
 def entry_pattern(prefix: bytes) -> bytes:

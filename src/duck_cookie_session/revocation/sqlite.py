@@ -333,11 +333,7 @@ class SQLiteRevocationList(RevocationList):
         return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
 
     def _retention(self, writer: sqlite3.Connection, prefix: bytes) -> int:
-        """Microseconds that entries live: the longest that any process was set to, kept here.
-
-        A program with a shorter `absolute_age` than the nodes', as the command line may have, must
-        not remove what they still need.
-        """
+        """Microseconds that entries live, of which the longest is kept."""
         own = int(self.binding(prefix).retention * 1_000_000)
         kept = _epoch_of(writer, retention_scope(prefix)) or 0
         if own > kept:
