@@ -30,8 +30,11 @@ SECRET = "a secret of forty characters, used in tests"
 
 
 def open_node(folder: str) -> SessionStorageConnector:
-    settings = SessionSettings(secret_keys=SECRET, subject_key="user", session_dir=folder)
-    return SessionStorageConnector(SQLiteRevocationList, settings=settings)
+    settings = SessionSettings(secret_keys=SECRET, subject_key="user")
+    # Patient: a busy machine is no fault that these tests look for.
+    return SessionStorageConnector(
+        lambda: SQLiteRevocationList(folder, busy_timeout=60), settings=settings
+    )
 
 
 def tell(value: Any) -> None:
