@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -8,9 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import DAY, Clock, Node, SwitchableList, make_settings, sent_cookie
+from support import DAY, Clock, NetworkList, Node, SwitchableList, make_settings, sent_cookie
 
-from duck_cookie_session import RevocationListUnavailable, session_headers
+from duck_cookie_session import (
+    RevocationListUnavailable,
+    SessionStorageConnector,
+    SessionStore,
+    session_headers,
+)
 from duck_cookie_session.cookie import find_cookie, merge_vary, only_looked, set_cookie
 
 # Found in a request.
@@ -329,6 +335,24 @@ def test_what_was_saved_before_the_revocation_does_not_go_out(node: Node, other:
     other.connector.delete_session(session.session_key)
     session["a"] = 2
     assert session_headers(session) == [("Vary", "Cookie")]
+
+
+def test_of_two_saves_of_a_login_at_once_the_one_that_counts_goes_out(clock: Clock) -> None:
+    connector = SessionStorageConnector(
+        lambda: NetworkList(clock), settings=make_settings(), clock=clock
+    )
+    session = SessionStore(connector.set_session(None, {"a": 1}), connector=connector)
+
+    async def log_in() -> list[BaseException | None]:
+        await session.aload()
+        session["user"] = 1
+        both = (session.async_save(), session.async_save())
+        return list(await asyncio.gather(*both, return_exceptions=True))
+
+    assert sorted(map(repr, asyncio.run(log_in())))[0] == "None"
+    token = sent_cookie(session_headers(session))
+    assert connector.get_session(token) == {"a": 1, "user": 1}
+    connector.close()
 
 
 def test_expired_meanwhile_is_no_error_and_no_cookie(node: Node, clock: Clock) -> None:

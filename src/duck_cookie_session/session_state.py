@@ -339,18 +339,20 @@ class SessionState(LazyDict):
             yield from self._seal_steps()
 
     def _seal_steps(self) -> Steps[None]:
-        optional = bool(self._base and not self._written and not self._is_due(re_issue=False))
+        base = self._base
+        optional = bool(base and not self._written and not self._is_due(re_issue=False))
         try:
             packed, subject = self._pack(), self._lifecycle.subject_of(self)
             write = Write(
                 packed, subject, self._expiry, self._browser_length, self._cycle, optional
             )
-            saved = yield from self._lifecycle.save_steps(self._base, write)
+            saved = yield from self._lifecycle.save_steps(base, write)
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
             yield from self._reissue_steps()
             raise
         except SessionRevoked:
-            self._outgoing = None  # an earlier save's token is dead too, and a login's may be out
+            if self._base is base:  # else another task has saved it meanwhile
+                self._outgoing = None  # what an earlier save gave is revoked as well
             raise
         except RevocationListUnavailable:
             if optional:  # nothing but a re-issue: a read never fails for that
