@@ -47,6 +47,7 @@ else:
     from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 
 SERVER_ERROR = 500
+OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
 _NOTHING = pack({})
 _NO_KEY = Refusal("malformed")  # a cookie too short for Django to be a key
@@ -65,7 +66,7 @@ def get_connector() -> SessionStorageConnector:
     if _connector is None:
         with _lock:
             if _connector is None:
-                names = [name for name in dir(django_settings) if name.isupper()]
+                names = [name for name in dir(django_settings) if name.startswith(OURS)]
                 given = {name: getattr(django_settings, name) for name in names}
                 given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
                 settings = SessionSettings.from_mapping(given, subject_key="_auth_user_id")
@@ -77,7 +78,7 @@ def get_connector() -> SessionStorageConnector:
 def _on_setting_changed(*, setting: str, **_: Any) -> None:
     """In tests that override settings."""
     global _connector
-    if setting.startswith(("SESSION_", "SECRET_KEY")) and _connector is not None:
+    if setting.startswith(OURS) and _connector is not None:
         _connector.close()
         _connector = None
 
