@@ -678,6 +678,19 @@ def fill(directory, count, made):
     raw.close()
 
 
+def test_nor_where_the_others_have_only_ever_read(directory, clock):
+    node, other = (SQLiteRevocationList(directory, clock=clock) for _ in range(2))
+    node.bind(SessionSettings(secret_keys="s" * 32, absolute_age=2 * RETENTION, clock_skew=0))
+    other.bind(SETTINGS)
+    other.end(session(1))
+    everything_of(node)
+    clock.now += 1.5 * RETENTION
+    assert other.purge() == 0
+    assert node.lookup((session(1),)) == (LAST_EPOCH,)
+    node.close()
+    other.close()
+
+
 def test_a_program_with_a_shorter_absolute_age_removes_nothing_too_early(directory, clock):
     node, other = (SQLiteRevocationList(directory, clock=clock) for _ in range(2))
     node.bind(SessionSettings(secret_keys="s" * 32, absolute_age=2 * RETENTION, clock_skew=0))
@@ -692,6 +705,8 @@ def test_a_program_with_a_shorter_absolute_age_removes_nothing_too_early(directo
     clock.now += RETENTION
     assert other.purge() == 1
     assert node.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+    node.close()
+    other.close()
 
 
 def test_purge_tells_how_many_entries_it_has_looked_at(make_sqlite, clock, directory):

@@ -81,6 +81,7 @@ class SQLiteRevocationList(RevocationList):
         self._reader: Database | None = None
         self._version: tuple[int] | None = None
         self._known: dict[bytes, int] = {}
+        self._retained: set[bytes] = set()
         self._write_lock = threading.RLock()
         self._writer: Database | None = None
         self._swept: dict[bytes, bytes] = {}
@@ -103,10 +104,12 @@ class SQLiteRevocationList(RevocationList):
                 self._drop_reader()
                 raise explain(self._path, error) from error
             missing = self._remember(scopes, standing)
-        if missing is None:
-            return tuple([epoch or 0 for epoch in standing])
-        self._make_everything(missing)
-        return self.lookup(scopes)
+        if missing is not None:
+            self._make_everything(missing)
+            return self.lookup(scopes)
+        if scopes and scopes[0][:PREFIX_BYTES] not in self._retained:
+            self._keep_retention(scopes[0][:PREFIX_BYTES])
+        return tuple([epoch or 0 for epoch in standing])
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
@@ -235,6 +238,7 @@ class SQLiteRevocationList(RevocationList):
 
     def _drop_reader(self) -> None:
         self._known.clear()
+        self._retained.clear()
         self._version = None
         if self._reader is not None:
             self._reader.close()
@@ -331,6 +335,18 @@ class SQLiteRevocationList(RevocationList):
         if expired:
             writer.executemany("DELETE FROM epochs WHERE scope = ?", expired)
         return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
+
+    def _keep_retention(self, prefix: bytes) -> None:
+        """Have the file know how long this process needs entries, even if it only ever reads."""
+        with self._read_lock:
+            try:
+                (kept,) = _select(self._open_reader(), _EPOCH, (retention_scope(prefix),))
+            except (sqlite3.Error, OSError) as error:
+                self._drop_reader()
+                raise explain(self._path, error) from error
+        if (kept or 0) < int(self.binding(prefix).retention * 1_000_000):
+            self._write(lambda writer: self._retention(writer, prefix))
+        self._retained.add(prefix)
 
     def _retention(self, writer: sqlite3.Connection, prefix: bytes) -> int:
         """Microseconds that entries live, of which the longest is kept."""
