@@ -30,7 +30,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.lifecycle import Opened, Refusal, Write
+from duck_cookie_session.opened import Opened, Refusal, Write
 from duck_cookie_session.revocation.base import LAST_EPOCH
 from duck_cookie_session.token import issued_at
 

@@ -19,7 +19,7 @@ from .errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .lifecycle import Opened, Refusal
+from .opened import Opened, Refusal
 from .session_state import SessionState, logger
 from .session_storage_connector import SessionStorageConnector
 from .steps import Steps

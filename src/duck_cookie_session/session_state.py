@@ -19,7 +19,8 @@ from .errors import (
     SessionTooLarge,
 )
 from .lazy_dict import UNFILLED, LazyDict
-from .lifecycle import Lifecycle, Opened, Refusal, Write
+from .lifecycle import Lifecycle
+from .opened import Opened, Refusal, Write
 from .serializer import pack
 from .session_storage_connector import SessionStorageConnector
 from .steps import Result, Steps

@@ -19,7 +19,8 @@ from .errors import (
     RevocationListUnavailable,
     SessionSerializationError,
 )
-from .lifecycle import Lifecycle, Opened, Refusal, Write, judge
+from .lifecycle import Lifecycle
+from .opened import Opened, Refusal, Write, judge
 from .revocation.base import RevocationList
 from .serializer import pack, unpack
 from .settings import SessionSettings

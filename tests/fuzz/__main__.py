@@ -3,7 +3,8 @@
 Each runs in a process of its own, with the library instrumented for coverage, from the corpus in
 `corpus/<target>`, on inputs of up to 1 MB. An exception, an input that takes longer than
 `TIMEOUT` seconds or a process that grows beyond `MEMORY` megabytes ends the run with exit code 1;
-the input is left in the folder that is named then. It needs `pip install atheris` (wheels for Linux on x86-64).
+the input is left in the folder that is named then. It needs `pip install atheris` (wheels for
+Linux on x86-64).
 """
 
 from __future__ import annotations

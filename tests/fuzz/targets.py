@@ -24,6 +24,7 @@ from duck_cookie_session.token import Claims, open_token, seal_token
 MAX_INPUT = 1 << 20
 NOW = 1_800_000_000
 SECRET = "fuzz-secret-" * 4
+FLOATS = ("-inf", "nan", "inf", "1e308", "0.5", "-0.0", "1e-9", "5")
 
 _settings = SessionSettings(secret_keys=(SECRET,), subject_key="user", token_cache_size=16)
 _ring = KeyRing.of(_settings)
@@ -199,7 +200,7 @@ class _Values:
             lambda: bool(self.byte() & 1),
             lambda: self.byte(),
             lambda: int.from_bytes(text(), "big", signed=True),
-            lambda: float("-inf nan inf 1e308 0.5 -0.0 1e-9 5".split()[self.byte() % 8]),
+            lambda: float(FLOATS[self.byte() % 8]),
             lambda: text().decode("utf-8", "surrogateescape"),
             lambda: text().decode("latin-1") + "x" * 32,
             lambda: text(),

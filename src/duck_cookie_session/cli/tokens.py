@@ -14,7 +14,8 @@ from ..errors import (
     TokenRefused,
 )
 from ..keyring import KeyRing
-from ..lifecycle import Lifecycle, Refusal
+from ..lifecycle import Lifecycle
+from ..opened import Refusal
 from ..serializer import key_sizes, unpack
 from ..settings import COOKIE_LIMIT, SessionSettings
 from ..stats import Stats

@@ -31,7 +31,7 @@ from django.utils.module_loading import import_string
 
 from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
 from ..errors import RevocationListUnavailable, SessionError, SessionExpired, SessionRevoked
-from ..lifecycle import Opened, Refusal, Write
+from ..opened import Opened, Refusal, Write
 from ..revocation.sqlite import SQLiteRevocationList
 from ..serializer import IMMUTABLE_TYPES, pack
 from ..session_state import logger
