@@ -283,7 +283,7 @@ def test_nothing_blocks_the_event_loop_while_the_server_is_paused(make_redis_ser
         took = time.monotonic() - began
         ticking.cancel()
         assert all(isinstance(result, RevocationListUnavailable) for result in results)
-        assert 1.0 <= took < 1.0 + A_LITTLE
+        assert 1.0 <= took < 1.0 + 2 * A_LITTLE
         assert max(gaps) < 0.5
         server.resume()
         await connector.adelete_session(token)
