@@ -693,6 +693,22 @@ def test_a_late_request_sends_no_cookie_for_30_seconds(
     assert node.read(sent_cookie(session_headers(late))) == {"visited": True}
 
 
+def test_a_late_request_of_a_superseded_session_leaves_the_winner_its_cookie(
+    node: Node, clock: Clock
+) -> None:
+    token = node.start(user=1, credit=5)
+    winner = node.request(token)
+    winner.supersede()
+    late = node.request(token)
+    late["visited"] = True
+    assert session_headers(late) == [("Vary", "Cookie")]
+    assert node.read(sent_cookie(session_headers(winner))) == {"user": 1, "credit": 5}
+    clock.tick(30.1)
+    late = node.request(token)
+    late["visited"] = True
+    assert node.read(sent_cookie(session_headers(late))) == {"visited": True}
+
+
 def test_a_late_request_that_logs_in_sends_its_cookie(node: Node) -> None:
     token = node.start(user=1)
     node.request(token).clear()

@@ -105,6 +105,7 @@ class ListModel:
     everything: int = 1
     ended: dict[int, int] = field(default_factory=dict)  # session: when, by the list's clock
     sessions: dict[int, int] = field(default_factory=dict)
+    superseded: dict[int, int] = field(default_factory=dict)  # session: when it last was
     subjects: dict[int, int] = field(default_factory=dict)
 
     def number(self) -> int:
@@ -332,8 +333,9 @@ class Nodes(RuleBasedStateMachine):
             if request.refused is None:
                 request.base, request.data = token, dict(token.data)
                 request.key_number = STAGES[self.stages[number]].index(token.secret)
-            elif request.refused == "ended":
-                age = int(self.clock.now * 1000) - self.list.ended[token.session]
+            elif request.refused in ("ended", "superseded"):
+                since = self.list.ended if request.refused == "ended" else self.list.superseded
+                age = int(self.clock.now * 1000) - since[token.session]
                 request.quiet_until = self.now(number) + QUIET - age if age < QUIET else 0
         assert dict(store) == request.data
         return request
@@ -445,6 +447,7 @@ class Nodes(RuleBasedStateMachine):
             return
         request.store.supersede()
         epoch = self.list.sessions[base.session] = self.list.number()
+        self.list.superseded[base.session] = int(self.clock.now * 1000)
         request.base, request.owed = replace(base, session_epoch=epoch), True
 
     def delete_other_sessions(self, request: Request, _: None) -> None:

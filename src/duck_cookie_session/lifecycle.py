@@ -35,8 +35,8 @@ logger: logging.Logger = logging.getLogger("duck_cookie_session")
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
 
-QUIET_AFTER_END = 30
-"""Seconds for which a request that carries the cookie of an ended session sends no cookie."""
+QUIET_AFTER = 30
+"""Seconds for which a request with the cookie of an ended or superseded session sends none."""
 
 _NEVER = 2**63
 
@@ -123,7 +123,7 @@ class Lifecycle:
             return opened
         self.cache.discard(opened.token)
         quiet_until = 0
-        if reason == "ended":
+        if reason in ("ended", "superseded"):
             quiet_until = yield from self._quiet_steps(opened)
         return self.refuse(Refusal(reason, quiet_until), opened)
 
@@ -132,9 +132,9 @@ class Lifecycle:
             age = yield ask("age", opened.scopes[1])
         except RevocationListUnavailable:
             age = 0.0  # taken as ended just now: no cookie goes out, and nothing is lost
-        if age is None or age >= QUIET_AFTER_END:
+        if age is None or age >= QUIET_AFTER:
             return 0
-        return self.now() + int((QUIET_AFTER_END - age) * 1000)
+        return self.now() + int((QUIET_AFTER - age) * 1000)
 
     def judged(self, opened: Opened, epochs: Sequence[int]) -> str | None:
         """`judge`, and remember what stands for everything."""

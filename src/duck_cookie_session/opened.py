@@ -42,8 +42,8 @@ class Refusal(NamedTuple):
     Attributes:
         reason: one of `TokenRefused.REASONS`.
         quiet_until: until then, milliseconds since 1970, the request sends no cookie unless it
-            logs somebody in: the session ended moments ago, and a late response must not
-            overwrite the cookie of the login or logout beside it. 0 where that is not so.
+            logs somebody in: the session ended or was superseded moments ago, and a late response
+            must not overwrite the cookie of the request beside it. 0 where that is not so.
     """
 
     reason: str
