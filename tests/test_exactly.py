@@ -520,3 +520,15 @@ def test_raises_sweep_the_whole_list_in_turn(sqlite: SQLiteRevocationList, clock
     for _ in range(4):
         sqlite.raise_epoch(session(200))
     assert sqlite.survey(SCOPES.prefix).entries == 31
+
+
+def test_entries_live_as_long_as_any_program_that_used_the_file_wants(
+    folder: Path, clock: Clock
+) -> None:
+    for absolute_age in (2_000_000, 1_000_000):
+        the_list = SQLiteRevocationList(folder, clock=clock)
+        the_list.bind(make_settings(absolute_age=absolute_age, clock_skew=0))
+        the_list.end(session(absolute_age))
+        survey = the_list.survey(SCOPES.prefix)
+        the_list.close()
+    assert survey.next_expiry == START + 2_000_000

@@ -379,3 +379,81 @@ def test_the_answer_kept_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> 
     for scope in (b"a", b"b", b"a", b"c"):
         kept.keep(kept.asking(), (scope,), (1,))
     assert [kept.reuse((scope,)) for scope in (b"a", b"b", b"c")] == [(1,), None, (1,)]
+
+
+# What is refused
+
+
+class Stub:
+    """A client of a server that is what the test says."""
+
+    def __init__(self, **info: object) -> None:
+        self.info = info
+
+    def execute_command(self, *command: Any, **_: Any) -> Any:
+        assert command == ("INFO",)
+        return self.info
+
+
+def test_a_replica_is_refused_in_these_words(make_list: MakeList) -> None:
+    with pytest.raises(RevocationListUnavailable) as caught:
+        make_list(client=Stub(role="slave")).lookup((SCOPE,))
+    assert str(caught.value) == (
+        "The server of the revocation list (the given client's server) is a replica, which may "
+        "lag behind: use the address of the primary, or a Sentinel or Cluster client."
+    )
+
+
+@pytest.mark.parametrize("name", ["read_from_replicas", "load_balancing_strategy"])
+def test_a_client_that_reads_from_replicas_is_refused_in_these_words(name: str) -> None:
+    client = Stub()
+    setattr(client, name, True)
+    for arguments in ({"client": client}, {"async_client": client}):
+        with pytest.raises(InvalidSettings) as caught:
+            RedisRevocationList(**arguments)
+        assert str(caught.value) == (
+            "The client given to RedisRevocationList reads from replicas, which lag behind; make "
+            "it without read_from_replicas and load_balancing_strategy."
+        )
+
+
+def test_a_list_without_a_server_is_refused_in_these_words() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        RedisRevocationList().bind(SETTINGS)
+    assert str(caught.value) == (
+        "RedisRevocationList has no server: set SESSION_REVOCATION_URL (revocation_url), as in "
+        "redis://localhost:6379/0, or give url= or client=."
+    )
+
+
+def test_an_address_that_can_not_be_read_is_refused_in_these_words() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        RedisRevocationList("redis://h:port/0")
+    assert str(caught.value) == (
+        "url (SESSION_REVOCATION_URL) can't be read: its port is a number, its options are those "
+        "of redis-py, and in a password / ? # @ are written %2F %3F %23 %40."
+    )
+
+
+def test_staleness_of_none_to_an_hour() -> None:
+    for seconds in (0, 3_600):
+        assert RedisRevocationList("redis://h", max_staleness=seconds)
+    for seconds in (-0.001, 3_600.001):
+        with pytest.raises(InvalidSettings):
+            RedisRevocationList("redis://h", max_staleness=seconds)
+
+
+@pytest.mark.parametrize("order", [(0, 60), (60, 0)])
+def test_of_two_applications_the_more_careful_staleness_counts(
+    server: RedisServer, make_list: MakeList, order: tuple[float, float]
+) -> None:
+    shared = RedisRevocationList(server.url, timeout=TIMEOUT)
+    for number, seconds in enumerate(order):
+        shared.bind(make_settings(audience=str(number), max_staleness=seconds))
+    scope = Scopes(make_settings(audience="0")).session(b"x" * 16)
+    assert shared.lookup((scope,), fresh=False) == (0,)
+    other = make_list()
+    other.bind(make_settings(audience="0"))
+    other.end(scope)
+    assert shared.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+    shared.close()
