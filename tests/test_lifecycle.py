@@ -866,6 +866,35 @@ def test_accept_begins_no_session_before_it_ever_asked(make_node, revocations) -
         node.start(a=1)
 
 
+@pytest.mark.parametrize("revoke", ["supersede", "delete_other_sessions"])
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_list_that_fails_after_a_revocation_of_the_session_leaves_no_dead_cookie(
+    node: Node, revocations, revoke: str, failed: bool
+) -> None:
+    token = node.start(user=1, credit=5)
+    session = node.request(token)
+    getattr(session, revoke)()
+    session["credit"] = 0
+    revocations.down = True
+    sent = sent_cookie(session_headers(session, failed=failed))
+    revocations.down = False
+    assert node.read(token) is None
+    assert node.read(sent) == {"user": 1, "credit": 5 if failed else 0}
+
+
+def test_what_was_sealed_unasked_after_supersede_is_refused_if_it_was_revoked(
+    node: Node, revocations
+) -> None:
+    session = node.request(node.start(user=1))
+    session.supersede()
+    node.connector.delete_subject(1)
+    revocations.down = True
+    sent = sent_cookie(session_headers(session))
+    revocations.down = False
+    assert sent
+    assert node.read(sent) is None
+
+
 def test_a_clear_that_can_not_revoke_changes_nothing(node: Node, revocations) -> None:
     token = node.start(user=1)
     session = node.request(token)

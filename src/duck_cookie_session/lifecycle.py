@@ -155,7 +155,7 @@ class Lifecycle:
         goes_on = base if not moves else None
         session_id = goes_on.claims.session_id if goes_on else secrets.token_bytes(16)
         scopes = goes_on.scopes if goes_on else self._scopes(session_id, write.subject)
-        epochs = yield from self._stands(base, scopes, must_ask=moves or write.optional)
+        epochs = yield from self._stands(base, scopes, write, moves=moves)
         created = now - now % 1000  # the claims hold whole seconds
         if base is not None:
             self._judge_base(base, epochs, now, renewed=write.expiry is not None)
@@ -278,7 +278,7 @@ class Lifecycle:
         return opened
 
     def _stands(
-        self, base: Opened | None, scopes: tuple[bytes, ...], *, must_ask: bool
+        self, base: Opened | None, scopes: tuple[bytes, ...], write: Write, *, moves: bool
     ) -> Steps[Sequence[int]]:
         """What stands now for all that a save touches: one atomic read of up to four scopes.
 
@@ -292,10 +292,13 @@ class Lifecycle:
         try:
             epochs: Sequence[int] = yield ask("lookup", asked)
         except RevocationListUnavailable:
-            self.unreachable()
             # Epochs that stood earlier are sound: a token that carries them is refused once the
             # list is back if anything was revoked since. An id can't be revoked unasked.
-            if must_ask or (base is None and self.everything_seen is None):
+            if write.owed and not moves:
+                self.stats.count("unreachable")  # but judged by the revocation of this request
+            else:
+                self.unreachable()
+            if moves or write.optional or (base is None and self.everything_seen is None):
                 raise
             if base is None:
                 return (self.everything_seen or 0, 0, 0)[: len(scopes)]

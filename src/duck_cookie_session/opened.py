@@ -65,6 +65,8 @@ class Write(NamedTuple):
         browser_length: whether the cookie goes with the browser; None keeps what it was.
         cycle: give the session a new id.
         optional: nothing but a re-issue, which has to wait while the list is unreachable.
+        owed: a revocation made by this request killed the browser's token: it is owed another,
+            even if the list does not answer any more.
     """
 
     packed: bytes
@@ -73,6 +75,7 @@ class Write(NamedTuple):
     browser_length: bool | None = None
     cycle: bool = False
     optional: bool = False
+    owed: bool = False
 
     def __repr__(self) -> str:
         """Without subject and data, as `Opened` has it."""

@@ -345,7 +345,13 @@ class SessionState(LazyDict):
         try:
             packed, subject = self._pack(), self._lifecycle.subject_of(self)
             write = Write(
-                packed, subject, self._expiry, self._browser_length, self._cycle, optional
+                packed,
+                subject,
+                self._expiry,
+                self._browser_length,
+                self._cycle,
+                optional,
+                self._owed,
             )
             saved = yield from self._lifecycle.save_steps(base, write)
         except (SessionTooLarge, SessionSerializationError, InvalidArgument):
@@ -374,7 +380,7 @@ class SessionState(LazyDict):
     def _reissue_steps(self) -> Steps[None]:
         """Data as loaded under a live token, where a revocation of ours killed the browser's."""
         if self._owed and self._base is not None:
-            write = Write(self._base.data, self._base.claims.subject)
+            write = Write(self._base.data, self._base.claims.subject, owed=True)
             self._hand_out((yield from self._lifecycle.save_steps(self._base, write)))
 
     @property
