@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,8 +37,14 @@ def command(*arguments: object) -> list[str]:
 
 def run(*arguments: object, prefix: tuple[str, ...] = ()) -> list[Any]:
     """What a program told, after it ended well and said nothing on standard error."""
+    # Without coverage: where nothing may be written, it could not write either, and would say so.
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        [*prefix, *command(*arguments)], capture_output=True, text=True, timeout=LIMIT
+        [*prefix, *command(*arguments)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        env=environment,
     )
     complaints = [line for line in done.stderr.splitlines() if "is new or has lost" not in line]
     assert (done.returncode, complaints) == (0, []), done.stderr[-3000:]
