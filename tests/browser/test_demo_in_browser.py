@@ -160,6 +160,7 @@ def test_the_page_is_readable(page_of: Callable[[int], Any], scheme: str, width:
     page.click("text=Add to cart")
     page.click("text=Copy my cookie")
     page.click("text=Present it")
+    page.wait_for_load_state("load")  # the style sheet with it
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(LOW_CONTRAST) == []
 

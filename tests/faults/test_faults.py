@@ -6,8 +6,8 @@ The lists' own tests (`tests/revocation`) disturb one list; here whole sessions 
 from __future__ import annotations
 
 import json
-import sqlite3
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
