@@ -23,6 +23,7 @@ import pytest
 from support import START, Clock, NetworkList, make_settings
 
 from duck_cookie_session import (
+    InvalidArgument,
     MemoryRevocationList,
     RevocationList,
     RevocationListUnavailable,
@@ -375,6 +376,7 @@ def test_scopes_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> None:
     micros = int(START * 1_000_000)
     assert found[session(1)] == (LAST_EPOCH, micros)
     assert found[SCOPES.prefix + b"c"] == (micros, micros)
+    assert found[SCOPES.prefix + b"r"] == (int(RETENTION * 1_000_000), micros)
 
 
 def test_a_list_without_entries_tells_its_bytes(sqlite: SQLiteRevocationList, folder: Path) -> None:
@@ -532,3 +534,20 @@ def test_entries_live_as_long_as_any_program_that_used_the_file_wants(
         survey = the_list.survey(SCOPES.prefix)
         the_list.close()
     assert survey.next_expiry == START + 2_000_000
+
+
+def test_folders_of_folders_are_made(tmp_path: Path) -> None:
+    the_list = SQLiteRevocationList(tmp_path / "a" / "b" / "c")
+    the_list.bind(SETTINGS)
+    the_list.end(session(1))
+    the_list.close()
+    assert (tmp_path / "a" / "b" / "c" / FILE_NAME).exists()
+
+
+def test_a_folder_that_is_none_is_refused_in_these_words() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        SQLiteRevocationList("")
+    assert str(caught.value) == (
+        "SQLiteRevocationList takes the path of a folder, not ''; under Duck it is the setting "
+        "SESSION_DIR."
+    )
