@@ -14,6 +14,7 @@ redis = pytest.importorskip("redis", reason="redis-py is not installed (extra `r
 
 from redis_server import WHY_NOT, RedisServer, redis_binary  # noqa: E402  # needs redis-py
 
+from duck_cookie_session import SessionSettings, SessionStorageConnector  # noqa: E402  # as above
 from duck_cookie_session.cli import main  # noqa: E402  # as above
 from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     _check_clock,
@@ -23,6 +24,7 @@ from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     _check_room,
     check_redis,
 )
+from duck_cookie_session.revocation.redis import RedisRevocationList  # noqa: E402  # as above
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
 
@@ -125,7 +127,11 @@ def test_a_server_that_is_away_is_exit_code_3(
     assert "hidden-password" not in json.dumps(report)
 
 
-def test_revoking_and_counting(run: Run) -> None:
+def test_revoking_and_counting(run: Run, server: RedisServer) -> None:
+    settings = SessionSettings(secret_keys=SECRET, revocation_url=server.url)
+    node = SessionStorageConnector(RedisRevocationList, settings=settings)
+    node.set_session(None, {})  # from now on a node goes by this list
+    node.close()
     _, before = run("revocations")
     assert run("revoke", "--subject", "x")[0] == 0
     _, after = run("revocations", "--purge")
