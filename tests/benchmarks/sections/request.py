@@ -85,4 +85,5 @@ def _judge(section: Section) -> None:
             if not row.name.startswith((ours.DISTRIBUTION, FLOOR))
             and (result is new or row.name != starlette)
         ]
-        section.judge(what, result.median(own), min(peers), 1.0)
+        if peers:  # else nobody to compare with is installed; the table names who is left out
+            section.judge(what, result.median(own), min(peers), 1.0)
