@@ -276,7 +276,7 @@ class SQLiteRevocationList(RevocationList):
                     if writer.is_current():
                         return result
                 raise OSError("the file is being replaced again and again")
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
             self._drop_writer()
             raise
         finally:

@@ -87,7 +87,7 @@ class Database:
                 self.cursor: sqlite3.Cursor = self.connection.cursor()
                 self.seen: Signature | None = signature(self.path)
                 self._log = signature(self.path + "-wal")
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nobody else could close it; raised on
                 self.connection.close()
                 raise
 
