@@ -18,9 +18,9 @@ import pytest
 from support import SECRET, Node, make_settings
 
 from duck_cookie_session import InvalidSettings, session_headers
-from duck_cookie_session.cookie import find_cookie
-from duck_cookie_session.keyring import KeyRing
-from duck_cookie_session.token import Claims, seal_token
+from duck_cookie_session.response import find_cookie
+from duck_cookie_session.token.format import Claims, seal_token
+from duck_cookie_session.token.keys import KeyRing
 
 MB = 1 << 20
 NETWORK_SECONDS, NETWORK_BYTES = 0.5, 4 * MB

@@ -22,9 +22,9 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.cli import main
 from duck_cookie_session.cli.output import duration
-from duck_cookie_session.keyring import KeyRing
 from duck_cookie_session.settings import setting_name
-from duck_cookie_session.token import Claims, id_to_text, seal_token
+from duck_cookie_session.token.format import Claims, id_to_text, seal_token
+from duck_cookie_session.token.keys import KeyRing
 
 WEEK = 604_800
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"

@@ -45,7 +45,7 @@ from duck_cookie_session import (
     get_session_storage_connector,
 )
 from duck_cookie_session.session_storage_connector import globals as process
-from duck_cookie_session.token import id_from_text
+from duck_cookie_session.token.format import id_from_text
 
 MakeNode = Callable[..., Node]
 

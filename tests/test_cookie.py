@@ -17,7 +17,7 @@ from duck_cookie_session import (
     SessionStore,
     session_headers,
 )
-from duck_cookie_session.cookie import find_cookie, merge_vary, only_looked, set_cookie
+from duck_cookie_session.response import find_cookie, merge_vary, only_looked, set_cookie
 
 # Found in a request.
 

@@ -30,13 +30,13 @@ from duck_cookie_session import (
     SessionSerializationError,
     SQLiteRevocationList,
 )
-from duck_cookie_session.keyring import KeyRing
+from duck_cookie_session.revocation._counting import next_epoch
+from duck_cookie_session.revocation._sqlite_file import explain
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
-from duck_cookie_session.revocation.counting import next_epoch
 from duck_cookie_session.revocation.sqlite import FILE_NAME
-from duck_cookie_session.revocation.sqlite_file import explain
-from duck_cookie_session.serializer import pack, unpack
-from duck_cookie_session.token import MAX_DATA_BYTES, Claims, open_token, seal_token
+from duck_cookie_session.token.format import MAX_DATA_BYTES, Claims, open_token, seal_token
+from duck_cookie_session.token.keys import KeyRing
+from duck_cookie_session.token.payload import pack, unpack
 
 SETTINGS = make_settings()
 SCOPES = Scopes(SETTINGS)

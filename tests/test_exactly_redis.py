@@ -15,10 +15,10 @@ from redis_server import WHY_NOT, RedisServer, redis_binary
 from support import make_settings
 
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from duck_cookie_session.revocation._answers import Answers
+from duck_cookie_session.revocation._redis_format import key_of, script_keys
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
 from duck_cookie_session.revocation.redis import RedisRevocationList
-from duck_cookie_session.revocation.redis_format import key_of, script_keys
-from duck_cookie_session.revocation.staleness import Answers
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
 
@@ -374,7 +374,7 @@ def test_an_answer_of_one_scope_says_nothing_of_the_others_age() -> None:
 
 
 def test_the_answer_kept_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duck_cookie_session.revocation.staleness._REMEMBERED", 2)
+    monkeypatch.setattr("duck_cookie_session.revocation._answers._REMEMBERED", 2)
     kept = answers(Hand())
     for scope in (b"a", b"b", b"a", b"c"):
         kept.keep(kept.asking(), (scope,), (1,))

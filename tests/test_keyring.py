@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support import OTHER_SECRET, SECRET, make_settings
 
-from duck_cookie_session.keyring import KeyRing, derive_key
+from duck_cookie_session.token.keys import KeyRing, derive_key
 
 AT = 1_800_000_000
 

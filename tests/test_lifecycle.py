@@ -30,9 +30,9 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.opened import Opened, Refusal, Write
 from duck_cookie_session.revocation.base import LAST_EPOCH
-from duck_cookie_session.token import issued_at
+from duck_cookie_session.session.judging import Opened, Refusal, Write
+from duck_cookie_session.token.format import issued_at
 
 MakeNode = Callable[..., Node]
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from duck_cookie_session.contrib.prometheus import SessionCollector
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.stats import COUNTED
+from duck_cookie_session.session.stats import COUNTED
 
 
 def scraped(registry: CollectorRegistry) -> dict[str, float]:

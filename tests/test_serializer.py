@@ -24,7 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from duck_cookie_session.errors import SessionError, SessionSerializationError
-from duck_cookie_session.serializer import IMMUTABLE_TYPES, key_sizes, pack, unpack
+from duck_cookie_session.token.payload import IMMUTABLE_TYPES, key_sizes, pack, unpack
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

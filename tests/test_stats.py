@@ -8,7 +8,7 @@ from support import DAY, Clock, Node, SwitchableList
 
 from duck_cookie_session import RevocationListUnavailable
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.stats import COUNTED, Stats
+from duck_cookie_session.session.stats import COUNTED, Stats
 
 
 def counted(node: Node) -> dict[str, Any]:

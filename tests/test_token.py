@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from support import OTHER_SECRET, SECRET, Node, SwitchableList, make_settings
 
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.keyring import KeyRing
-from duck_cookie_session.token import (
+from duck_cookie_session.token.format import (
     MAX_DATA_BYTES,
     Claims,
     id_from_text,
@@ -21,6 +20,7 @@ from duck_cookie_session.token import (
     open_token,
     seal_token,
 )
+from duck_cookie_session.token.keys import KeyRing
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 AT = 1_800_000_000

@@ -4,7 +4,7 @@ import threading
 
 from support import DAY, Clock, Node
 
-from duck_cookie_session.token_cache import TokenCache
+from duck_cookie_session.session.token_cache import TokenCache
 
 
 def test_what_was_put_is_found() -> None:

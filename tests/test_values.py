@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duck_cookie_session import InvalidArgument
-from duck_cookie_session.values import MAX_LIFETIME, MAX_TIME, Expiry, subject_text
+from duck_cookie_session.session.values import MAX_LIFETIME, MAX_TIME, Expiry, subject_text
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from support import SECRET
 
 from duck_cookie_session import MemoryRevocationList, SessionSettings, SessionStorageConnector
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.keyring import KeyRing
-from duck_cookie_session.serializer import pack, unpack
-from duck_cookie_session.token import Claims, id_from_text, issued_at, open_token, seal_token
+from duck_cookie_session.token.format import Claims, id_from_text, issued_at, open_token, seal_token
+from duck_cookie_session.token.keys import KeyRing
+from duck_cookie_session.token.payload import pack, unpack
 
 FILE = Path(__file__).with_name("vectors.json")
 VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())["vectors"]

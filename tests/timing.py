@@ -27,9 +27,9 @@ from time import perf_counter_ns
 from typing import Any
 
 from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.keyring import KeyRing
 from duck_cookie_session.settings import SessionSettings
-from duck_cookie_session.token import Claims, open_token, seal_token
+from duck_cookie_session.token.format import Claims, open_token, seal_token
+from duck_cookie_session.token.keys import KeyRing
 
 POSITIONS = (0, 1, 8, 16, 24, 31)
 MAC_BYTES = 32

@@ -109,9 +109,9 @@ class Node:
 
     def sealing(self, data: dict[str, Any]) -> Callable[[dict[str, Any]], str]:
         """The codec alone: a function that packs data and seals it under claims as `data` has."""
-        from duck_cookie_session.keyring import KeyRing
-        from duck_cookie_session.serializer import pack
-        from duck_cookie_session.token import open_token, seal_token
+        from duck_cookie_session.token.format import open_token, seal_token
+        from duck_cookie_session.token.keys import KeyRing
+        from duck_cookie_session.token.payload import pack
 
         ring = KeyRing.of(self.own.settings)
         claims = open_token(ring, self.encode_new(data))[0]
@@ -120,9 +120,9 @@ class Node:
 
     def opening(self) -> Callable[[str], Any]:
         """The codec alone: a function that opens a token and unpacks its data."""
-        from duck_cookie_session.keyring import KeyRing
-        from duck_cookie_session.serializer import unpack
-        from duck_cookie_session.token import open_token
+        from duck_cookie_session.token.format import open_token
+        from duck_cookie_session.token.keys import KeyRing
+        from duck_cookie_session.token.payload import unpack
 
         ring = KeyRing.of(self.own.settings)
         return lambda token: unpack(open_token(ring, token)[1])

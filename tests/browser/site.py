@@ -26,7 +26,7 @@ from duck_cookie_session import (
     SQLiteRevocationList,
     session_headers,
 )
-from duck_cookie_session.cookie import find_cookie
+from duck_cookie_session.response import find_cookie
 
 
 def make_certificate(folder: Path) -> Path:

@@ -11,15 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from duck_cookie_session.cookie import find_cookie, merge_vary, session_headers, set_cookie
 from duck_cookie_session.engine import SessionStore
 from duck_cookie_session.errors import InvalidSettings, SessionSerializationError, TokenRefused
-from duck_cookie_session.keyring import KeyRing
+from duck_cookie_session.response import find_cookie, merge_vary, session_headers, set_cookie
 from duck_cookie_session.revocation.memory import MemoryRevocationList
-from duck_cookie_session.serializer import pack, unpack
 from duck_cookie_session.session_storage_connector import SessionStorageConnector
 from duck_cookie_session.settings import SessionSettings, setting_name
-from duck_cookie_session.token import Claims, open_token, seal_token
+from duck_cookie_session.token.format import Claims, open_token, seal_token
+from duck_cookie_session.token.keys import KeyRing
+from duck_cookie_session.token.payload import pack, unpack
 
 MAX_INPUT = 1 << 20
 NOW = 1_800_000_000

@@ -19,9 +19,9 @@ import redis
 import redis.asyncio
 
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from duck_cookie_session.revocation._answers import Answers
 from duck_cookie_session.revocation.base import LAST_EPOCH
 from duck_cookie_session.revocation.redis import RedisRevocationList
-from duck_cookie_session.revocation.staleness import Answers
 
 RETENTION = 2_592_000 + 60
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..errors import InvalidSettings, RevocationListUnavailable
 from ..revocation.base import Survey
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session_storage_connector import SessionStorageConnector
+from ..session.connector import SessionStorageConnector
 from ..settings import SessionSettings, secret_bytes
 from .findings import Finding, bad, good, note
 from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown

@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..session_storage_connector import SessionStorageConnector
-from ..token import id_from_text, id_to_text
+from ..session.connector import SessionStorageConnector
+from ..token.format import id_from_text, id_to_text
 from .output import FOUND, GOOD, UsageError, complain, moment, say, say_json, table
 from .sources import find
 from .tokens import read_token

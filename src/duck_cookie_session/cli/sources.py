@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidSettings
 from ..revocation.memory import MemoryRevocationList
 from ..revocation.sqlite import FILE_NAME, SQLiteRevocationList
-from ..session_storage_connector import (
+from ..session.connector import (
     DUCK_SUBJECT_KEY,
     SessionStorageConnector,
     duck_settings,

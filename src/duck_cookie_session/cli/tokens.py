@@ -13,13 +13,13 @@ from ..errors import (
     SessionSerializationError,
     TokenRefused,
 )
-from ..keyring import KeyRing
-from ..lifecycle import Lifecycle
-from ..opened import Refusal
-from ..serializer import key_sizes, unpack
+from ..session.judging import Refusal
+from ..session.rules import Lifecycle
+from ..session.stats import Stats
 from ..settings import COOKIE_LIMIT, SessionSettings
-from ..stats import Stats
-from ..token import Claims, issued_at, open_token
+from ..token.format import Claims, issued_at, open_token
+from ..token.keys import KeyRing
+from ..token.payload import key_sizes, unpack
 from .output import FOUND, GOOD, UsageError, complain, duration, moment, say, say_json, shown, table
 from .sources import Source, find
 

@@ -14,7 +14,9 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ..cookie import (
+from .._log import logger
+from ..errors import RevocationListUnavailable, SessionError, SessionRevoked
+from ..response import (
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
     asession_headers,
@@ -22,15 +24,13 @@ from ..cookie import (
     merge_vary,
     only_looked,
 )
-from ..engine import SessionStore
-from ..errors import RevocationListUnavailable, SessionError, SessionRevoked
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session_state import logger
-from ..session_storage_connector import (
+from ..session.connector import (
     SessionStorageConnector,
     StorageClass,
     get_session_storage_connector,
 )
+from ..session.store import SessionStore
 from ..settings import SessionSettings
 
 Scope = MutableMapping[str, Any]

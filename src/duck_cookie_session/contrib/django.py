@@ -29,16 +29,16 @@ from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 
-from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
+from .._log import logger
 from ..errors import RevocationListUnavailable, SessionError, SessionExpired, SessionRevoked
-from ..opened import Opened, Refusal, Write
+from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
 from ..revocation.sqlite import SQLiteRevocationList
-from ..serializer import IMMUTABLE_TYPES, pack
-from ..session_state import logger
-from ..session_storage_connector import SessionStorageConnector, import_storage
+from ..session.connector import SessionStorageConnector, import_storage
+from ..session.judging import Opened, Refusal, Write
+from ..session.steps import Result, Steps
+from ..session.values import Expiry
 from ..settings import SessionSettings
-from ..steps import Result, Steps
-from ..values import Expiry
+from ..token.payload import IMMUTABLE_TYPES, pack
 
 if TYPE_CHECKING:  # Django ships no types
     from ._untyped import DjangoSessionMiddleware, SessionBase

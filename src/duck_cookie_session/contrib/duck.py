@@ -19,9 +19,9 @@ from duck.http.response import HttpResponse
 from duck.settings import SETTINGS
 from duck.shortcuts import replace_response
 
-from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
+from .._log import logger
 from ..errors import RevocationListUnavailable
-from ..session_state import logger
+from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
 
 if TYPE_CHECKING:  # Duck ships no types
     from ._untyped import DuckSessionMiddleware

@@ -19,14 +19,14 @@ from typing import Any
 
 from flask.sessions import SessionInterface, SessionMixin
 
-from ..cookie import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
-from ..engine import SessionStore
+from .._log import logger
 from ..errors import RevocationListUnavailable
+from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session_state import logger
-from ..session_storage_connector import SessionStorageConnector, import_storage
+from ..session.connector import SessionStorageConnector, import_storage
+from ..session.steps import Steps
+from ..session.store import SessionStore
 from ..settings import SessionSettings, setting_name
-from ..steps import Steps
 
 SERVER_ERROR = 500
 _CONFIG = (

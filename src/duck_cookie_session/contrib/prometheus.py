@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..session_storage_connector import SessionStorageConnector
+from ..session.connector import SessionStorageConnector
 
 PREFIX = "duck_cookie_session_"
 

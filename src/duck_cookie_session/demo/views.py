@@ -21,8 +21,8 @@ from .. import (
     SessionTooLarge,
     get_session_storage_connector,
 )
-from ..cookie import find_cookie
-from ..token import issued_at
+from ..response import find_cookie
+from ..token.format import issued_at
 from . import page, settings
 from .client import ask
 

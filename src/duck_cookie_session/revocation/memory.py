@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
+from .._forks import watch_forks
 from ..settings import SessionSettings
+from ._counting import first_epoch, microseconds, next_epoch, warn_made_anew
 from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Scopes, Survey, is_everything
-from .counting import first_epoch, microseconds, next_epoch, warn_made_anew
-from .forking import watch_forks
 
 _ZEROS = repeat(0)
 _SWEPT_AT_ONCE = 20

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._forks import watch_forks
+from .._log import logger
 from ..errors import InvalidSettings, RevocationListUnavailable
 from ..settings import SessionSettings
-from .base import PREFIX_BYTES, RevocationList, Survey, is_everything
-from .counting import warn_made_anew
-from .forking import watch_forks
-from .redis_client import Connections, NoScriptError, Steps, check_url
-from .redis_format import (
+from ._answers import Answers
+from ._counting import warn_made_anew
+from ._redis_client import Connections, NoScriptError, Steps, check_url
+from ._redis_format import (
     AGE,
     KEEP_RETENTION,
     MAKE_EVERYTHING,
@@ -28,9 +28,7 @@ from .redis_format import (
     made_of,
     script_keys,
 )
-from .staleness import Answers
-
-logger: logging.Logger = logging.getLogger("duck_cookie_session")
+from .base import PREFIX_BYTES, RevocationList, Survey, is_everything
 
 _SCANNED_AT_ONCE = 1_000
 _VERIFIED_FOR = 1.0  # seconds

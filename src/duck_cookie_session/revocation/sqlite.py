@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from .._forks import watch_forks
 from ..errors import InvalidArgument
-from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Survey, is_everything
-from .counting import (
+from ._counting import (
     clock_scope,
     entry_range,
     first_epoch,
@@ -22,8 +22,8 @@ from .counting import (
     retention_scope,
     warn_made_anew,
 )
-from .forking import watch_forks
-from .sqlite_file import Database, explain, signature
+from ._sqlite_file import Database, explain, signature
+from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Survey, is_everything
 
 FILE_NAME = "revocations.sqlite3"
 

@@ -3,7 +3,7 @@
 from wsgiref.headers import Headers
 
 from duck_cookie_session import RevocationListUnavailable, SessionStore, session_headers
-from duck_cookie_session.cookie import find_cookie
+from duck_cookie_session.response import find_cookie
 
 
 def with_session(app, connector):

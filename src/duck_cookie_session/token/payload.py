@@ -52,8 +52,8 @@ from uuid import UUID
 
 import msgpack
 
-from .errors import SessionSerializationError
-from .extensions import DECODERS, ENCODERS, UnknownZone, extension, type_name
+from ..errors import SessionSerializationError
+from .scalars import DECODERS, ENCODERS, UnknownZone, extension, type_name
 
 #: Types whose values can't change in place; these are the scalars, and what a dict key may be.
 IMMUTABLE_TYPES: Final[frozenset[type]] = frozenset(

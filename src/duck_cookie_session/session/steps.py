@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from .errors import RevocationListUnavailable
-from .revocation.base import RevocationList
+from ..errors import RevocationListUnavailable
+from ..revocation.base import RevocationList
 
 Result = TypeVar("Result")
 Ask = tuple[str, tuple[Any, ...], dict[str, Any]]

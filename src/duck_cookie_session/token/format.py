@@ -32,9 +32,9 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from .errors import TokenRefused
-from .keyring import FORMAT_VERSION, KeyRing
-from .settings import COOKIE_LIMIT
+from ..errors import TokenRefused
+from ..settings import COOKIE_LIMIT
+from .keys import FORMAT_VERSION, KeyRing
 
 MAX_DATA_BYTES = 1 << 20
 """Deflated data that inflate to more than this are refused; larger data are never deflated."""

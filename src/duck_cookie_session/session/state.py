@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import session_storage_connector as session_connector_mod
-from .errors import (
+from .._log import logger
+from ..errors import (
     InvalidArgument,
     RevocationListUnavailable,
     SessionError,
@@ -18,15 +17,14 @@ from .errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
+from ..token.payload import pack
+from . import connector as session_connector_mod
+from .connector import SessionStorageConnector
+from .judging import Opened, Refusal, Write
 from .lazy_dict import UNFILLED, LazyDict
-from .lifecycle import Lifecycle
-from .opened import Opened, Refusal, Write
-from .serializer import pack
-from .session_storage_connector import SessionStorageConnector
+from .rules import Lifecycle
 from .steps import Result, Steps
 from .values import Expiry
-
-logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 Key = str | Callable[[], str | None] | None

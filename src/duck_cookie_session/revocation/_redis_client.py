@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
-from .redis_format import key_of
+from ._redis_format import key_of
 
 _CONNECTIONS = 64
 _THREADS = 10_000

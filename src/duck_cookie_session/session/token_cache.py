@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from .revocation.forking import watch_forks
+from .._forks import watch_forks
 
 Value = TypeVar("Value")
 

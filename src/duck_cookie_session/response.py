@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import AnyStr
 
+from ._log import logger
 from .errors import (
     InvalidArgument,
     RevocationListUnavailable,
@@ -15,9 +16,9 @@ from .errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .session_state import SessionState, logger
+from .session.state import SessionState
+from .session.steps import Steps
 from .settings import SessionSettings
-from .steps import Steps
 
 UNAVAILABLE_HEADERS = (
     ("Retry-After", str(RevocationListUnavailable.RETRY_AFTER)),

@@ -6,31 +6,29 @@ calls share one order, and no lock is held while a token is sealed or opened.
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .errors import (
+from .._log import logger
+from ..errors import (
     RevocationListUnavailable,
     SessionExpired,
     SessionRevoked,
     SessionTooLarge,
     TokenRefused,
 )
-from .keyring import KeyRing
-from .opened import Opened, Refusal, Write, judge
-from .revocation.base import Scopes
-from .serializer import key_sizes, unpack
-from .settings import SessionSettings
+from ..revocation.base import Scopes
+from ..settings import SessionSettings
+from ..token.format import Claims, issued_at, open_token, seal_token
+from ..token.keys import KeyRing
+from ..token.payload import key_sizes, unpack
+from .judging import Opened, Refusal, Write, judge
 from .stats import Stats
 from .steps import Steps, ask
-from .token import Claims, issued_at, open_token, seal_token
 from .token_cache import TokenCache
 from .values import MAX_TIME, Expiry, subject_text
-
-logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""

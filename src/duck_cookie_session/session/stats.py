@@ -6,8 +6,8 @@ import itertools
 import threading
 from collections.abc import Callable
 
-from .errors import TokenRefused
-from .revocation.forking import watch_forks
+from .._forks import watch_forks
+from ..errors import TokenRefused
 
 COUNTED = (
     "issued",  # tokens handed out

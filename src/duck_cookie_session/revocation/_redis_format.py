@@ -32,8 +32,8 @@ import hashlib
 from binascii import b2a_base64
 from functools import lru_cache
 
+from ._counting import clock_scope, retention_scope
 from .base import LAST_EPOCH, PREFIX_BYTES
-from .counting import clock_scope, retention_scope
 
 
 class Script:

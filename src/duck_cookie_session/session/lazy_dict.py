@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
-from .serializer import IMMUTABLE_TYPES
+from ..token.payload import IMMUTABLE_TYPES
 
 _MISSING = object()
 UNFILLED = object()

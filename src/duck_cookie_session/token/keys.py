@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .settings import SessionSettings, secret_bytes
+from ..settings import SessionSettings, secret_bytes
 
 LIBRARY = b"duck-cookie-session"
 FORMAT_VERSION = 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 
+from .._log import logger
 from .base import LAST_EPOCH, PREFIX_BYTES, Binding
-
-logger: logging.Logger = logging.getLogger("duck_cookie_session")
 
 _JITTER = 1_000_000  # microseconds
 

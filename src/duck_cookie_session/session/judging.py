@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .revocation.base import LAST_EPOCH
-from .token import Claims
+from ..revocation.base import LAST_EPOCH
+from ..token.format import Claims
 from .values import Expiry
 
 

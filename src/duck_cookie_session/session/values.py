@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 from uuid import UUID
 
-from .errors import InvalidArgument
-from .settings import COOKIE_LIMIT
+from ..errors import InvalidArgument
+from ..settings import COOKIE_LIMIT
 
 MAX_LIFETIME = 2**40 - 1
 """Most milliseconds that the claims can hold as a lifetime, 34 years."""
