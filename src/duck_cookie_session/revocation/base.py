@@ -1,14 +1,26 @@
 """The revocation list: what every list promises. Public, for others to implement.
 
-A list maps *scopes* to *epochs*. A scope speaks of one session, one subject or everything of one
-application; an epoch is a whole number from 0 to `LAST_EPOCH` that only ever rises. A scope
-without an entry stands at 0. `everything` always has an entry: the time at which the list was
-made, in microseconds of the list's own clock, so that a list which was lost and made anew differs
-from what any older token carries.
+A list maps *scopes* to *epochs*. A scope speaks of one session, one subject, one group, one
+session's device or everything of one application; an epoch is a whole number from 0 to
+`LAST_EPOCH` that only ever rises. A scope without an entry stands at 0.
 
 Scopes are bytes: 8 bytes of prefix (a digest of cookie name and audience, so that applications
-which share a list stay apart), one byte of kind, then the session id (16 bytes), the SHA-256 of
-the subject's text (32 bytes), or nothing.
+which share a list stay apart), one byte of kind, and the rest:
+
+    kind  speaks of    rest
+    s     a session    its id, 16 bytes
+    u     a subject    SHA-256 of its text, 32 bytes
+    g     a group      digest of its name and value, 16 bytes
+    b     a device     the id of the session that is bound to it, 16 bytes
+    *     everything   nothing; its entry is never purged
+
+For each application a list also keeps its own history. The *birth* is a random number drawn when
+the list was made: its identity. A *checkpoint* is a random name for a stretch of that history, and
+its *reach* the last number that the list's clock gave out while it was the newest. The birth is the
+first checkpoint. A raise makes a new one, in its own transaction and before it draws its number,
+when the list's clock differs by `CHECKPOINT_SECONDS` or more, either way, from when the newest was
+made, and whenever the server or file may be another than before. What a token carries of all this
+shows a list that was put back from a copy that it forgot: see `forgotten`.
 """
 
 from __future__ import annotations
@@ -18,7 +30,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ..settings import SessionSettings
 
@@ -26,6 +38,12 @@ LAST_EPOCH = 2**53 - 1
 """The epoch of an ended session; nothing passes it. It fits a double, so any server can hold it."""
 
 PREFIX_BYTES = 8
+
+MOST_SCOPES = 13
+"""Most scopes of one lookup: everything, session, subject, device and four groups of the loaded
+token; subject and four groups of the one that is to be sealed."""
+
+CHECKPOINT_SECONDS = 10
 
 
 class Scopes:
@@ -67,11 +85,72 @@ class Binding:
 
     Attributes:
         retention: seconds that an entry lives from when it was made.
-        first_epoch_zero: `on_lost="accept"`: a missing `everything` starts at 0, not at now.
+        keeps_birth: False under `on_lost="accept"`: no birth is drawn and no checkpoint made.
     """
 
     retention: float
-    first_epoch_zero: bool
+    keeps_birth: bool
+
+
+class Standing(NamedTuple):
+    """What stands in a list for one application: the answer to a lookup, one atomic read.
+
+    Attributes:
+        epochs: of the scopes asked for, in their order; 0 without an entry.
+        made: when each of them was made or last raised, microseconds of the list's clock; 0
+            without an entry.
+        now: the list's time in microseconds since 1970, never behind a number that it gave out.
+        birth: the list's identity; 0 where no application that keeps one has used it.
+        checkpoint: the newest; the birth at first.
+        reach: the last number given out under it; 0 before the first raise.
+        asked_reach: the reach of the checkpoint that was asked for; None if the list does not know
+            it, 0 if none was asked for.
+    """
+
+    epochs: tuple[int, ...]
+    made: tuple[int, ...]
+    now: int
+    birth: int
+    checkpoint: int
+    reach: int
+    asked_reach: int | None
+
+
+class Witness(NamedTuple):
+    """What a token says of the history of the list that it was sealed under.
+
+    Attributes:
+        birth: identity of the list; 0 if none was kept.
+        checkpoint: the newest at that time; 0 before the first raise.
+        reach: its reach at that time, microseconds of the list's clock; 0 before the first raise.
+        everything: the epoch of everything at that time.
+    """
+
+    birth: int
+    checkpoint: int
+    reach: int
+    everything: int
+
+
+def forgotten(
+    witness: Witness, *, everything: int, birth: int, asked_reach: int | None, oldest: int
+) -> bool:
+    """Whether a token proves that the list forgot a part of its own history.
+
+    Args:
+        witness: what the token says.
+        everything: the epoch that stands for everything.
+        birth: the list's own.
+        asked_reach: the reach of the token's checkpoint in the list; None if it is not known.
+        oldest: entries made before this number, in microseconds, may be gone by their age.
+    """
+    if witness.birth != birth or witness.everything < everything:
+        return False  # of another list, or refused alone
+    if witness.everything > everything:
+        return True
+    if not witness.checkpoint or witness.reach < oldest:
+        return False
+    return asked_reach is None or witness.reach > asked_reach
 
 
 @dataclass(frozen=True)
@@ -115,10 +194,10 @@ class RevocationList(ABC):
         Bound twice under the same cookie name and audience, the more careful values count.
         """
         prefix = Scopes(settings).prefix
-        new = Binding(settings.absolute_age + settings.clock_skew, settings.on_lost == "accept")
+        new = Binding(settings.absolute_age + settings.clock_skew, settings.on_lost == "refuse")
         old = self._bindings.get(prefix, new)
         self._bindings[prefix] = Binding(
-            max(old.retention, new.retention), old.first_epoch_zero and new.first_epoch_zero
+            max(old.retention, new.retention), old.keeps_birth or new.keeps_birth
         )
 
     def binding(self, scope: bytes) -> Binding:
@@ -126,13 +205,16 @@ class RevocationList(ABC):
         return self._bindings[scope[:PREFIX_BYTES]]
 
     @abstractmethod
-    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
-        """The epochs that stand now, in the order of `scopes`: one atomic read.
+    def lookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
+        """What stands now: one atomic read.
 
-        A missing `everything` is made first, and a warning logged.
+        A list that has no birth yet draws one first, and logs a warning: new and lost look alike.
 
         Args:
-            scopes: up to four.
+            scopes: 1 to `MOST_SCOPES`, of one application.
+            checkpoint: the one whose reach is asked for; 0 for none.
             fresh: False lets a list answer with what it learned at most `max_staleness` ago.
         """
 
@@ -145,20 +227,42 @@ class RevocationList(ABC):
         """
 
     @abstractmethod
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
         """Raise only if the epoch is still `expected`, else change nothing and return None.
 
         Args:
+            nonce: 16 random bytes, drawn for this one compare. Carried out again with the same
+                nonce, as by a connection that lost the answer, it gives the same answer.
             last: raise to `LAST_EPOCH` instead of the clock.
+            value: for the scope of a device: the epoch that the entry gets instead, 1 to
+                `LAST_EPOCH` - 1.
         """
 
     @abstractmethod
     def end(self, scope: bytes) -> None:
-        """Give a session its last epoch. Idempotent; the time of the first end is kept."""
+        """Give a session or a group its last epoch. Idempotent; the first end's time is kept."""
 
     @abstractmethod
-    def age(self, scope: bytes) -> float | None:
-        """Seconds since the entry was made or last raised, by the list's clock; None without it."""
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """Raise everything if a token proves that the list forgot, judged in one transaction.
+
+        Raised above what the list and the token hold, so that nothing sealed before counts.
+
+        Args:
+            scope: `everything` of the application.
+            witness: what the token says.
+
+        Returns:
+            The new epoch; None where by now nothing is proven, as after another node did this.
+        """
 
     @abstractmethod
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
@@ -185,31 +289,39 @@ class RevocationList(ABC):
     def close(self) -> None:
         """Let go of files and connections. Idempotent; the next call opens them again."""
 
-    async def alookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
+    async def alookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
         """`lookup`, awaitable."""
         if self.local:
-            return self.lookup(scopes, fresh=fresh)
-        return await asyncio.to_thread(self.lookup, scopes, fresh=fresh)
+            return self.lookup(scopes, checkpoint=checkpoint, fresh=fresh)
+        return await asyncio.to_thread(self.lookup, scopes, checkpoint=checkpoint, fresh=fresh)
 
     async def araise_epoch(self, scope: bytes) -> int:
         """`raise_epoch`, awaitable."""
         return await asyncio.to_thread(self.raise_epoch, scope)
 
     async def acompare_and_raise(
-        self, scope: bytes, expected: int, *, last: bool = False
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
     ) -> int | None:
         """`compare_and_raise`, awaitable."""
-        return await asyncio.to_thread(self.compare_and_raise, scope, expected, last=last)
+        return await asyncio.to_thread(
+            self.compare_and_raise, scope, expected, nonce=nonce, last=last, value=value
+        )
 
     async def aend(self, scope: bytes) -> None:
         """`end`, awaitable."""
         await asyncio.to_thread(self.end, scope)
 
-    async def aage(self, scope: bytes) -> float | None:
-        """`age`, awaitable."""
-        if self.local:
-            return self.age(scope)
-        return await asyncio.to_thread(self.age, scope)
+    async def araise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """`raise_if_forgotten`, awaitable."""
+        return await asyncio.to_thread(self.raise_if_forgotten, scope, witness)
 
     async def apurge(self) -> int:
         """`purge`, awaitable."""

@@ -51,29 +51,40 @@ _PADDING = (b"", b"", b"==", b"=")
 
 
 class Claims(NamedTuple):
-    """What a token says of its session. Times in milliseconds since 1970.
+    """What a token says of its session. Times in milliseconds since 1970, where named so.
 
     Attributes:
         session_id: 16 bytes.
-        created: when the session began, or its subject logged in; in whole seconds.
-        expires: the token is refused from then on.
-        lifetime: milliseconds that each save renews; 0 where the expiry is fixed.
+        created_ms: when the session began, or its subject logged in; in whole seconds.
+        expires_ms: the token is refused from then on.
+        lifetime_ms: what each save renews; 0 where the expiry is fixed.
         browser_length: the cookie goes when the browser closes; the token's expiry stays.
+        birth: identity of the list that the token was sealed under; 0 if it keeps none.
+        checkpoint: the newest of the list's history; 0 before its first raise.
+        reach: the last number given out under it; 0 before the first raise.
         session_epoch: epoch of the session that stood when the token was issued.
         subject_epoch: the same of its subject; 0 without one.
         everything_epoch: the same of everything.
         subject: whose session it is, None for a visitor.
+        groups: digest (16 bytes) and epoch of each group, in the order of their digests.
+        authenticated_ms: when somebody last proved who they are, in whole seconds; None where that
+            is `created_ms`.
     """
 
     session_id: bytes
-    created: int
-    expires: int
-    lifetime: int
-    browser_length: bool
-    session_epoch: int
-    subject_epoch: int
-    everything_epoch: int
-    subject: str | None
+    created_ms: int
+    expires_ms: int
+    lifetime_ms: int
+    browser_length: bool = False
+    birth: int = 0
+    checkpoint: int = 0
+    reach: int = 0
+    session_epoch: int = 0
+    subject_epoch: int = 0
+    everything_epoch: int = 0
+    subject: str | None = None
+    groups: tuple[tuple[bytes, int], ...] = ()
+    authenticated_ms: int | None = None
 
     @property
     def id_text(self) -> str:
