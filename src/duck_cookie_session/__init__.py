@@ -15,9 +15,7 @@ from .revocation.base import RevocationList as RevocationList
 from .revocation.memory import MemoryRevocationList as MemoryRevocationList
 from .revocation.sqlite import SQLiteRevocationList as SQLiteRevocationList
 from .session.connector import SessionStorageConnector as SessionStorageConnector
-from .session.connector import configure as configure
-from .session.connector import (
-    get_session_storage_connector as get_session_storage_connector,
-)
+from .session.process import configure as configure
+from .session.process import get_session_storage_connector as get_session_storage_connector
 from .session.store import SessionStore as SessionStore
 from .settings import SessionSettings as SessionSettings

@@ -7,6 +7,7 @@ What arrives from the network never raises, except that an unreachable revocatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 
 class SessionError(Exception):
@@ -63,26 +64,38 @@ class RevocationListUnavailable(SessionError):
     RETRY_AFTER = 1
 
 
-class TokenRefused(SessionError):
-    """A token was not accepted; `reason` is one of the few words of `REASONS`.
+class Reason(Enum):
+    """Why a token was refused: logged and counted, never told to the client."""
 
-    Internal to the library: it is logged and counted, never told to the client.
+    MALFORMED = "malformed"
+    """Not one of our tokens in its one spelling."""
+    NO_KEY = "no key"
+    """No secret in use made it for this cookie name and audience."""
+    EXPIRED = "expired"
+    TOO_OLD = "too old"
+    """Past `absolute_age`, or of a time that the list has no memory of any more."""
+    ENDED = "ended"
+    """Logout, or the session's id was changed by a login or by `cycle_key()`."""
+    SUPERSEDED = "superseded"
+    """A later state of the session was declared the only one."""
+    SUBJECT_REVOKED = "subject revoked"
+    ALL_REVOKED = "all revoked"
+    OTHER_LIST = "other list"
+    """Issued under another revocation list: the present one was made anew, or is another's."""
+    FORGOTTEN = "list forgot"
+    """It proves that the list was put back from a copy; every session issued so far is refused."""
+
+
+class TokenRefused(SessionError):
+    """A token was not accepted. Internal to the library.
+
+    Attributes:
+        reason: what it was refused for.
     """
 
-    REASONS = (
-        "malformed",  # not one of our tokens in its one spelling
-        "no key",  # no secret in use made it for this cookie name and audience
-        "expired",
-        "too old",  # past absolute_age
-        "ended",  # logout, or its id was changed at login or by cycle_key()
-        "superseded",  # a later state of the session was declared the only one
-        "subject revoked",
-        "all revoked",  # clear_all_sessions(), or the list was lost and made anew
-    )
-
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason) -> None:
         self.reason = reason
-        super().__init__(reason)
+        super().__init__(reason.value)
 
 
 class NonPersistentStorageError(Exception):

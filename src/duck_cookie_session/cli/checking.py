@@ -146,7 +146,7 @@ def check_list(source: Source) -> Iterator[Finding]:
 def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     revocations, settings = connector.revocations, connector.settings
     started = time.perf_counter()
-    revocations.lookup((connector.lifecycle.scopes.everything,))
+    revocations.lookup((connector.rules.scopes.everything,))
     took = (time.perf_counter() - started) * 1000
     yield good("list", f"{type(revocations).__name__}, answered in {took:.1f} ms")
     if isinstance(revocations, SQLiteRevocationList) and settings.session_dir is not None:
@@ -161,7 +161,7 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
         yield bad("durable", "no: it ends with its process; use SQLiteRevocationList")
     else:
         yield note("durable", "a list of another kind: not known from here")
-    survey = revocations.survey(connector.lifecycle.scopes.prefix)
+    survey = revocations.survey(connector.rules.scopes.prefix)
     yield growth(survey, settings.absolute_age + settings.clock_skew, time.time())
 
 

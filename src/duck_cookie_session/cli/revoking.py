@@ -76,10 +76,8 @@ def clear_all(arguments: argparse.Namespace) -> int:
 def _check_known(connector: SessionStorageConnector) -> None:
     """Refuse to report as done what would be noted for an application that is not there."""
     settings = connector.settings
-    starts_at_zero = settings.on_lost == "accept"  # `everything` may have no age then
-    if (
-        not starts_at_zero
-        and connector.revocations.age(connector.lifecycle.scopes.everything) is None
+    if settings.on_lost == "refuse" and not connector.revocations.is_known(
+        connector.rules.scopes.prefix
     ):
         raise UsageError(
             "Nothing was revoked: in this list no node has noted anything under the cookie name "
@@ -99,7 +97,7 @@ def revocations(arguments: argparse.Namespace) -> int:
     connector = find(arguments.settings).connector()
     try:
         removed = connector.revocations.purge(_progress()) if arguments.purge else None
-        survey = connector.revocations.survey(connector.lifecycle.scopes.prefix)
+        survey = connector.revocations.survey(connector.rules.scopes.prefix)
     finally:
         connector.close()
     facts = {

@@ -13,12 +13,8 @@ from typing import Any
 from ..errors import InvalidSettings
 from ..revocation.memory import MemoryRevocationList
 from ..revocation.sqlite import FILE_NAME, SQLiteRevocationList
-from ..session.connector import (
-    DUCK_SUBJECT_KEY,
-    SessionStorageConnector,
-    duck_settings,
-    import_storage,
-)
+from ..session.connector import SessionStorageConnector
+from ..session.duck import DUCK_SUBJECT_KEY, duck_settings, import_storage
 from ..settings import SessionSettings, setting_name
 from .output import UsageError
 

@@ -14,7 +14,7 @@ from ..errors import (
     TokenRefused,
 )
 from ..session.judging import Refusal
-from ..session.rules import Lifecycle
+from ..session.rules import Rules
 from ..session.stats import Stats
 from ..settings import COOKIE_LIMIT, SessionSettings
 from ..token.format import Claims, issued_at, open_token
@@ -34,7 +34,9 @@ REASONS = {
     "ended": "its session was ended: logout, or its id was changed at login",
     "superseded": "a later state of the session was declared the only one",
     "subject revoked": "its subject was logged out everywhere",
-    "all revoked": "all sessions were cleared, or the revocation list was lost and made anew",
+    "all revoked": "all sessions were cleared",
+    "other list": "it was issued under another revocation list, or under one that was lost",
+    "list forgot": "it shows that the revocation list was put back from a copy",
 }
 
 
@@ -75,7 +77,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     try:
         claims, data, number = open_token(ring, token)
     except TokenRefused as refused:
-        facts = {"accepted": False, "reason": refused.reason, "bytes": {"cookie": size}}
+        facts = {"accepted": False, "reason": refused.reason.value, "bytes": {"cookie": size}}
     else:
         facts = _facts(source.settings, token, claims, number)
         facts["bytes"] = {"cookie": size, "token": len(token), "data": len(data)}
@@ -96,11 +98,11 @@ def _facts(settings: SessionSettings, token: str, claims: Claims, number: int) -
         "list": None,
         "session_id": claims.id_text,
         "subject": claims.subject,
-        "created": moment(claims.created / 1000),
+        "created": moment(claims.created_ms / 1000),
         "issued": moment(issued_at(token)),
-        "expires": moment(claims.expires / 1000),
-        "ends_at_the_latest": moment(claims.created / 1000 + settings.absolute_age),
-        "lifetime": claims.lifetime / 1000 or None,
+        "expires": moment(claims.expires_ms / 1000),
+        "ends_at_the_latest": moment(claims.created_ms / 1000 + settings.absolute_age),
+        "lifetime": claims.lifetime_ms / 1000 or None,
         "browser_length": claims.browser_length,
         "secret": number + 1,
     }
@@ -126,9 +128,9 @@ def _represented(value: object) -> str:
 
 def _judge(source: Source, token: str) -> tuple[str, str | None]:
     """Whether the list was asked, and why the token is refused."""
-    opened = Lifecycle(source.settings, time.time, Stats()).open(token)
+    opened = Rules(source.settings, time.time, Stats()).open(token)
     if isinstance(opened, Refusal):
-        return "not asked", opened.reason
+        return "not asked", opened.reason.value
     try:
         connector = source.connector()
     except UsageError as error:
@@ -136,13 +138,14 @@ def _judge(source: Source, token: str) -> tuple[str, str | None]:
         return "not asked", None
     try:
         # Asked directly: on_unreachable="accept" must not pass for an answer.
-        epochs = connector.revocations.lookup(opened.scopes)
+        standing = connector.revocations.lookup(opened.scopes, checkpoint=opened.claims.checkpoint)
     except RevocationListUnavailable as error:
         complain(str(error))
         return "unreachable", None
     finally:
         connector.close()
-    return "asked", connector.lifecycle.judged(opened, epochs)
+    reason = connector.rules.judge(opened, standing)
+    return "asked", reason and reason.value
 
 
 def _print(facts: dict[str, Any], secret_count: int) -> None:

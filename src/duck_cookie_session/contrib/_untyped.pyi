@@ -14,6 +14,7 @@ class SessionBase:
 class DjangoSessionMiddleware:
     """django.contrib.sessions.middleware.SessionMiddleware"""
 
+    SessionStore: Any
     def __init__(self, get_response: Any) -> None: ...
     def process_response(self, request: Any, response: Any) -> Any: ...
 

@@ -12,24 +12,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._cookie import find_cookie
 from .._log import logger
-from ..errors import RevocationListUnavailable, SessionError, SessionRevoked
+from ..errors import InvalidArgument, RevocationListUnavailable, SessionRevoked
 from ..response import (
+    SERVER_ERROR,
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
-    asession_headers,
-    find_cookie,
-    merge_vary,
-    only_looked,
+    headers_of,
+    respond_steps,
 )
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import (
-    SessionStorageConnector,
-    StorageClass,
-    get_session_storage_connector,
-)
+from ..session.connector import SessionStorageConnector, StorageClass
+from ..session.process import get_session_storage_connector, register
+from ..session.request import Phase
+from ..session.saving import pending_steps
+from ..session.steps import Steps
 from ..session.store import SessionStore
 from ..settings import SessionSettings
 
@@ -43,7 +43,6 @@ STARTS = {
     *("http.response.start", "websocket.http.response.start"),
     *("websocket.accept", "websocket.close"),
 }
-SERVER_ERROR = 500
 TRY_AGAIN_LATER = 1013  # of IANA's registry of WebSocket close codes
 
 
@@ -54,26 +53,7 @@ class AsgiSession(SessionStore):
 
     def mark_accessed(self) -> None:
         """Starlette 1.x calls this for `request.session`, so naming it is an access."""
-        self._accessed = True
-
-
-class AcceptedSession(AsgiSession):
-    """What the session of a websocket becomes once that is accepted: no cookie can go out."""
-
-    __slots__ = ()
-
-    def _refused(self, *_: Any, **__: Any) -> Any:
-        raise SessionError(
-            "The websocket was accepted, so no cookie can go out and its session can't change any "
-            "more. Change it before accept() or in an HTTP request; to log out from here, "
-            "await connector.adelete_session(session.session_key)."
-        )
-
-    if not TYPE_CHECKING:  # for a type checker they stay what they are
-        __setitem__ = __delitem__ = pop = popitem = setdefault = update = create = _refused
-        clear = flush = aclear = aflush = supersede = asupersede = save = async_save = _refused
-        set_expiry = cycle_key = assign_new_session_key = _refused
-        delete_other_sessions = adelete_other_sessions = _refused
+        self._request.accessed = True
 
 
 class CookieSessionMiddleware:
@@ -85,13 +65,17 @@ class CookieSessionMiddleware:
             `session_dir`, or in the list of `connector`.
         connector: without `settings`, those of the connector count. Without both, the process's
             connector (`configure()`) is taken at the first request.
-        exempt: beginnings of paths, as of static files, for which a list across the network is
-            not asked ahead; there, `await session.aload()` comes before a touch.
+        exempt: path prefixes, such as those of static files, for which a list across the network
+            is not asked ahead; there, `await session.aload()` comes before a touch.
+        debug: whether what the program got wrong (a session too large, a value that can't be
+            stored, a write after the response has started) raises; else it is logged. None takes
+            `debug` of the application in `scope["app"]`, as Starlette and FastAPI have it.
 
     An unreachable list becomes 503 with Retry-After and leaves the cookie alone; a websocket is
     refused alike, or closed with 1013. Responses of status 500 and above save no changes.
 
     Raises:
+        InvalidArgument: `settings` or `connector` is something else.
         InvalidSettings: `settings` without a `session_dir` and without a connector.
     """
 
@@ -102,13 +86,22 @@ class CookieSessionMiddleware:
         connector: SessionStorageConnector | None = None,
         *,
         exempt: Collection[str] = (),
+        debug: bool | None = None,
     ) -> None:
+        if connector is not None and not isinstance(connector, SessionStorageConnector):
+            raise InvalidArgument(
+                f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
+            )
         if settings is not None:
-            shared = connector and connector.revocations
-            storage: StorageClass = (lambda: shared) if shared else SQLiteRevocationList
+            storage: StorageClass = SQLiteRevocationList
+            if connector is not None:
+                storage = functools.partial(_same, connector.revocations)
             connector = SessionStorageConnector(storage, settings=settings)
+        if connector is not None:
+            register(connector, "the ASGI middleware")
         self.app = app
         self.exempt: tuple[str, ...] = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self.debug = debug
         self._connector = connector
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,33 +114,37 @@ class CookieSessionMiddleware:
             connector = self._connector = get_session_storage_connector()
         session = AsgiSession(functools.partial(_find, scope, connector), connector=connector)
         scope["session"] = session
-        answer = _Answer(scope, session, send)
+        request = session._request
+        request.phase = Phase.OPEN
+        answer = _Answer(scope, session, send, self.debug)
         try:
             if not connector.revocations.local and not scope["path"].startswith(self.exempt):
-                await session.acheck()
+                await request.acheck()
             try:
                 await self.app(scope, receive, answer.pass_on)
             finally:
-                if session.has_pending:
+                if request.pending:
                     await answer.revoke_late()
         except RevocationListUnavailable as error:
             if answer.started:
                 raise
             await answer.unavailable(error)
-        if type(session) is AcceptedSession and session.loaded and session.modified:
+        if answer.accepted and request.loaded and session.modified:
             logger.error("A session changed after its websocket was accepted: the change is lost.")
 
 
 class _Answer:
     """What goes out for one request: the application's messages, the cookie on the first."""
 
-    __slots__ = ("replaced", "scope", "send", "session", "started")
+    __slots__ = ("accepted", "debug", "replaced", "scope", "send", "session", "started")
 
-    def __init__(self, scope: Scope, session: SessionStore, send: Send) -> None:
+    def __init__(self, scope: Scope, session: SessionStore, send: Send, debug: bool | None) -> None:
         self.scope = scope
         self.session = session
         self.send = send
+        self.debug = debug
         self.started = False
+        self.accepted = False  # a websocket
         self.replaced = False  # by a 503: the rest of the application's messages is dropped
 
     def pass_on(self, message: Message) -> Awaitable[None]:
@@ -155,39 +152,69 @@ class _Answer:
         if self.started:
             return _nothing() if self.replaced else self.send(message)
         kind = message["type"]
-        self.started = kind in STARTS
-        if not (self.started and self.session.accessed) and kind != "websocket.accept":
+        if kind not in STARTS:
             return self.send(message)
-        if kind == "http.response.start" and only_looked(self.session):
-            return self.send(_with(message, []))  # no coroutine of its own here either
-        return self._start(message)
-
-    async def _start(self, message: Message) -> None:
-        kind = message["type"]
+        self.started = True
+        self.accepted = kind == "websocket.accept"
+        session = self.session
+        request = session._request
+        if not request.accessed and not request.pending:
+            request.phase = Phase.CLOSED
+            return self.send(message)
+        request.debug = self._in_debug()
         # A close before accept() becomes the server's own 403: no cookie of ours can go out.
         failed = message.get("status", 0) >= SERVER_ERROR or kind == "websocket.close"
+        if request.loaded and not request.list_failed:
+            steps = respond_steps(request, session, failed=failed)
+            if steps is None:
+                request.phase = Phase.CLOSED
+                return self.send(_with(message, session))
+            return self._start(message, steps)
+        return self._start_unloaded(message, failed)
+
+    async def _start_unloaded(self, message: Message, failed: bool) -> None:
+        """Where the list did not answer when the session was touched: it is asked once more."""
         try:
-            added = await asession_headers(self.session, failed=failed)
+            await self.session._request.acheck()
+            steps = respond_steps(self.session._request, self.session, failed=failed)
         except RevocationListUnavailable as error:
             await self.unavailable(error)
             return
-        if kind == "websocket.accept":
-            self.session.__class__ = AcceptedSession
-        if added and message["type"] != "websocket.close":
-            message = _with(message, added)
+        await self._start(message, steps)
+
+    async def _start(self, message: Message, steps: Steps[None] | None) -> None:
+        request = self.session._request
+        try:
+            if steps is not None:
+                await request.arun(steps)
+        except RevocationListUnavailable as error:
+            await self.unavailable(error)
+            return
+        except BaseException:
+            self.started = False  # the server's or framework's own 500 may go out instead
+            raise
+        request.phase = Phase.CLOSED
+        if message["type"] != "websocket.close":
+            message = _with(message, self.session)
         await self.send(message)
 
     async def revoke_late(self) -> None:
-        """Carry out what was revoked once the response had started, or before the app failed."""
+        """Carry out what was revoked before the application failed."""
         try:
-            await self.session.arun(self.session.pending_steps())
+            await self.session._request.arun(pending_steps(self.session._request))
         except SessionRevoked as error:
             logger.info("Session not saved: %s", error)
+
+    def _in_debug(self) -> bool:
+        if self.debug is not None:
+            return self.debug
+        return bool(getattr(self.scope.get("app"), "debug", False))
 
     async def unavailable(self, error: RevocationListUnavailable) -> None:
         """Answer 503 in the application's place; the cookie stays as it is."""
         logger.error("The revocation list is unreachable, answered 503: %s", error)
         self.started = self.replaced = True
+        self.session._request.phase = Phase.CLOSED
         prefix = "" if self.scope["type"] == "http" else "websocket."
         if prefix and "websocket.http.response" not in self.scope.get("extensions", {}):
             await self.send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": ""})
@@ -198,23 +225,33 @@ class _Answer:
         await self.send({"type": prefix + "http.response.body", "body": body})
 
 
-def _with(message: Message, added: list[tuple[str, str]]) -> Message:
-    """The message with what the session adds: its cookie, no-store, and Cookie in `Vary`."""
-    raw = [(n.lower().encode(), v.encode("latin-1")) for n, v in added if n != "Vary"]
-    vary = b""
+def _with(message: Message, session: SessionStore) -> Message:
+    """The message with what the session adds: its cookie, `Cache-Control`, and Cookie in `Vary`."""
+    vary: bytes | None = None
+    cache_control = []
     headers = []
     for pair in message.get("headers", ()):
         name = pair[0].lower()
         if name == b"vary":
-            vary = vary + b", " + pair[1] if vary else pair[1]
-        elif not raw or name != b"cache-control":
+            vary = pair[1] if vary is None else vary + b", " + pair[1]
+        elif name == b"cache-control":
+            cache_control.append(pair)
+        else:
             headers.append(pair)
-    merged = merge_vary(vary.decode("latin-1")).encode("latin-1") if vary else b"Cookie"
-    return {**message, "headers": [*headers, *raw, (b"vary", merged)]}
+    own = cache_control[0][1].decode("latin-1") if cache_control else None
+    added = headers_of(session._request, None if vary is None else vary.decode("latin-1"), own)
+    if session._request.outgoing is None:
+        headers += cache_control
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
+    return {**message, "headers": headers}
 
 
 async def _nothing() -> None:
     pass
+
+
+def _same(revocations: Any) -> Any:
+    return revocations
 
 
 def _find(scope: Scope, connector: SessionStorageConnector) -> str | None:

@@ -15,30 +15,50 @@ in capitals. The subject is the id of the user whom `login()` wrote into the ses
 
 from __future__ import annotations
 
-import asyncio
 import threading
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.signals import setting_changed
 from django.http import HttpResponse
-from django.utils.cache import patch_vary_headers
+from django.utils.http import http_date
 from django.utils.module_loading import import_string
 
+from .._cookie import Written, find_cookie
 from .._log import logger
-from ..errors import RevocationListUnavailable, SessionError, SessionExpired, SessionRevoked
-from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
+from ..errors import (
+    RevocationListUnavailable,
+    SessionExpired,
+    SessionRevoked,
+    SessionSerializationError,
+)
+from ..response import (
+    SERVER_ERROR,
+    UNAVAILABLE_BODY,
+    UNAVAILABLE_HEADERS,
+    headers_of,
+    respond_steps,
+)
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import SessionStorageConnector, import_storage
-from ..session.judging import Opened, Refusal, Write
-from ..session.steps import Result, Steps
+from ..session.connector import SessionStorageConnector
+from ..session.duck import DUCK_SUBJECT_KEY, import_storage
+from ..session.ending import aclear, clear, cycle
+from ..session.judging import Opened, Refusal
+from ..session.plan import Need, Plan
+from ..session.planning import make_plan, planned_id
+from ..session.process import register
+from ..session.request import Phase, RequestSession
+from ..session.revoking import end_steps
+from ..session.saving import plan_steps
+from ..session.steps import Steps
 from ..session.values import Expiry
 from ..settings import SessionSettings
-from ..token.payload import IMMUTABLE_TYPES, pack
+from ..token.format import id_to_text
+from ..token.payload import IMMUTABLE_TYPES
 
 if TYPE_CHECKING:  # Django ships no types
     from ._untyped import DjangoSessionMiddleware, SessionBase
@@ -46,11 +66,9 @@ else:
     from django.contrib.sessions.backends.base import SessionBase
     from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 
-SERVER_ERROR = 500
 OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
-_NOTHING = pack({})
-_NO_KEY = Refusal("malformed")  # a cookie too short for Django to be a key
+SHORTEST_KEY = 8  # characters; what is shorter is no key for Django
 
 _connector: SessionStorageConnector | None = None
 _lock = threading.Lock()
@@ -69,9 +87,10 @@ def get_connector() -> SessionStorageConnector:
                 names = [name for name in dir(django_settings) if name.startswith(OURS)]
                 given = {name: getattr(django_settings, name) for name in names}
                 given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
-                settings = SessionSettings.from_mapping(given, subject_key="_auth_user_id")
+                settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
                 storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
-                _connector = SessionStorageConnector(storage, settings=settings)
+                made = SessionStorageConnector(storage, settings=settings)
+                _connector = register(made, "Django")
     return _connector
 
 
@@ -89,88 +108,132 @@ setting_changed.connect(_on_setting_changed)
 class SessionStore(SessionBase):
     """Django's session over a token; `session_key` is the token, other after every save."""
 
-    _session_key: Any  # Django's property, which makes None of what is no key
-
     def __init__(self, session_key: str | None = None) -> None:
-        self._base: Opened | None = None  # the loaded or saved token
-        self._refusal: Refusal | None = None  # why the request's token was refused
-        self._packed = _NOTHING  # what the contents are compared with
-        self._expiry: Any = None  # what stood under EXPIRY_KEY in the base
-        self.unavailable: bool = False  # whether the list did not answer: what becomes a 503
         # Not Django's constructor: it imports SESSION_SERIALIZER, for every request.
-        self.accessed = self._written = False
-        self._session_key = session_key
-        if session_key is not None and self.session_key is None:
-            self._refusal = _NO_KEY
+        self._request = RequestSession(session_key, get_connector())
+        self._expiry: Any = None  # what stood under EXPIRY_KEY in the loaded session
 
     @property
     def serializer(self) -> Any:
         """What SESSION_SERIALIZER names; sessions are not kept by it."""
         return import_string(django_settings.SESSION_SERIALIZER)
 
+    # What Django keeps in attributes.
+
     @property
-    def session_id(self) -> str | None:
-        """The session id, the same until a login or cycle_key(); None before the first save."""
-        self._get_session()
-        return self._base.claims.id_text if self._base else None
+    def accessed(self) -> bool:
+        """Whether anybody looked into the session or wrote to it."""
+        return self._request.accessed
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._request.accessed = value
 
     @property
     def modified(self) -> bool:
         """Whether there is something to save; changes to nested values count."""
-        cache = self.__dict__.get("_session_cache")
-        if self._written or not cache:
-            return self._written and not self._silent(cache)
-        if all(type(value) in IMMUTABLE_TYPES for value in cache.values()):
-            return False
+        request = self._request
+        if not request.loaded:
+            return request.written
         try:
-            return pack(cache) != self._packed and not self._silent(cache)
-        except SessionError:
+            return self._plan().need is Need.TOKEN
+        except SessionSerializationError:
             return True  # saving says what is wrong
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._written = value
-        if not value and "_session_cache" in self.__dict__:
-            self._packed = pack(self._session_cache)
+        if value:
+            self._request.written = True
+        else:
+            self._request.mark(self._get_session(), modified=False)
+
+    @property
+    def session_key(self) -> str | None:
+        """The token; None where there is none, or it was refused."""
+        token = self._request.token
+        if not token or len(token) < SHORTEST_KEY or isinstance(self._request.found, Refusal):
+            return None
+        return token
+
+    @property
+    def _session_key(self) -> str | None:
+        return self.session_key
+
+    @_session_key.setter
+    def _session_key(self, value: str | None) -> None:
+        self._request.begin(value)
+        self.__dict__.pop("_session_cache", None)
+
+    @property
+    def session_id(self) -> str | None:
+        """The session id; after a login or cycle_key() the new one. None for a visitor."""
+        data = self._get_session()
+        if self._request.base is None and not data:
+            return None
+        return id_to_text(planned_id(self._request, data))
 
     def is_empty(self) -> bool:
         """As Django's; not for a refused token, or Django would delete the cookie beside it."""
-        kept = self._refusal is not None and not django_settings.SESSION_SAVE_EVERY_REQUEST
-        return bool(super().is_empty()) and not kept
+        if isinstance(self._request.found, Refusal):
+            return bool(django_settings.SESSION_SAVE_EVERY_REQUEST) and not self._session_cache
+        return not self.session_key and not self.__dict__.get("_session_cache")
 
-    def renew(self) -> bool:
-        """Mark a session that was only read to be saved, if it is due for re-issue."""
-        if self._base is None or not self.accessed:
-            return False
-        due = get_connector().lifecycle.due_for_reissue(self._base)
-        self._written = self._written or due
-        return due
+    # Loading.
 
-    # What Django asks of an engine. The other awaitable twins are Django's: these in its threads.
+    def _get_session(self, no_load: bool = False) -> dict[Any, Any]:
+        data: dict[Any, Any] | None = self.__dict__.get("_session_cache")
+        self._request.accessed = True
+        if data is None:
+            data = {}
+            if no_load or not self.session_key:
+                self._request.begin(None)
+            self._request.load_into(data)
+            self._session_cache = data
+            self._expiry = data.get(EXPIRY_KEY)
+        return data
+
+    async def _aget_session(self, no_load: bool = False) -> dict[Any, Any]:
+        if not no_load and self.session_key:
+            await self._request.acheck()
+        return self._get_session(no_load)
+
+    _session = property(_get_session)
 
     def load(self) -> dict[Any, Any]:
         """The data of the token; empty if it is refused."""
-        connector = self._connected()
-        try:
-            loaded = connector.load(self.session_key)
-        except RevocationListUnavailable:
-            self.unavailable = True
-            raise
-        if isinstance(loaded, Refusal):
-            self._base, self._session_key, self._refusal = None, None, loaded
-            return {}
-        data = connector.unpacked(loaded) or {}
-        self._base, self._packed, self._expiry = loaded, loaded.data, data.get(EXPIRY_KEY)
-        return data
+        self._request.begin(self._request.token)
+        self.__dict__.pop("_session_cache", None)
+        return self._get_session()
+
+    async def aload(self) -> dict[Any, Any]:
+        """`load`, awaitable."""
+        self._request.begin(self._request.token)
+        self.__dict__.pop("_session_cache", None)
+        return await self._aget_session()
 
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
-        steps = get_connector().lifecycle.load_steps(session_key, fresh=True)
-        return isinstance(self._run(steps), Opened)
+        request = self._request
+        return isinstance(
+            request.run(request.connector.load_steps(session_key, fresh=True)), Opened
+        )
+
+    async def aexists(self, session_key: str | None) -> bool:
+        """`exists`, awaitable."""
+        request = self._request
+        steps = request.connector.load_steps(session_key, fresh=True)
+        return isinstance(await request.arun(steps), Opened)
+
+    # Saving.
 
     def create(self) -> None:
         """Begin a new session with what this one holds, and save it."""
         self.save(must_create=True)
+        self.modified = True
+
+    async def acreate(self) -> None:
+        """`create`, awaitable."""
+        await self.asave(must_create=True)
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
@@ -181,31 +244,12 @@ class SessionStore(SessionBase):
             SessionTooLarge, SessionSerializationError, RevocationListUnavailable.
         """
         self._get_session(no_load=must_create)
-        self._run(self._save_steps(must_create))
+        self._request.run(self._save_steps(must_create))
 
-    def delete(self, session_key: str | None = None) -> None:
-        """Revoke a session by any token of it; None: this one."""
-        connector = get_connector()
-        found = connector.session_id_of(session_key or self.session_key)
-        if found is not None:
-            lifecycle = connector.lifecycle
-            self._run(lifecycle.end_steps(lifecycle.scopes.session(found)))
-
-    def clear(self) -> None:
-        """Empty the session without ending it, as Django has it."""
-        super().clear()
-        if self._refusal is _NO_KEY:
-            self._refusal = None
-
-    def flush(self) -> None:
-        """Revoke this session and empty it; Django's middleware deletes the cookie."""
-        self._get_session()  # whether it is live decides whether there is a cookie to delete
-        super().flush()
-        self._base = None
-
-    async def aflush(self) -> None:
-        """`flush`, awaitable."""
-        await sync_to_async(self.flush)()
+    async def asave(self, must_create: bool = False) -> None:
+        """`save`, awaitable."""
+        await self._aget_session(no_load=must_create)
+        await self._request.arun(self._save_steps(must_create))
 
     def cycle_key(self) -> None:
         """Save the session under a new id and revoke the old one.
@@ -214,55 +258,49 @@ class SessionStore(SessionBase):
             SessionInterrupted: it was revoked meanwhile; Django answers 400.
         """
         self._get_session()
-        try:
-            if self._base is not None:
-                self._run(self._save_steps(cycle=True))
-        except UpdateError as error:
-            raise SessionInterrupted(str(error)) from error
-        self.modified = True
+        self._request.run(self._cycle_steps())
 
     async def acycle_key(self) -> None:
         """`cycle_key`, awaitable."""
-        await sync_to_async(self.cycle_key)()
+        await self._aget_session()
+        await self._request.arun(self._cycle_steps())
 
-    @classmethod
-    def clear_expired(cls) -> None:
-        """Purge the revocation list of what has expired: what `manage.py clearsessions` calls."""
-        get_connector().save()
+    def _cycle_steps(self) -> Steps[None]:
+        if self._request.base is not None:
+            cycle(self._request, self._session_cache)
+            try:
+                yield from self._save_steps()
+            except UpdateError as error:
+                raise SessionInterrupted(str(error)) from error
+        self.modified = True
 
-    # How.
-
-    def _connected(self) -> SessionStorageConnector:
-        connector = get_connector()
-        if not connector.revocations.local and asyncio._get_running_loop() is not None:
-            raise SessionError(
-                "The revocation list is across the network and a plain call would block the event "
-                "loop: use the session's awaitable twins (aget, aset, aflush)."
-            )
-        return connector
-
-    def _run(self, steps: Steps[Result]) -> Result:
-        try:
-            return self._connected().run(steps)
-        except RevocationListUnavailable:
-            self.unavailable = True
-            raise
-
-    def _save_steps(self, must_create: bool = False, *, cycle: bool = False) -> Steps[None]:
-        connector, data = get_connector(), self._session_cache
-        if data and self._silent(data) and not must_create:
+    def _save_steps(self, must_create: bool = False) -> Steps[None]:
+        request, data = self._request, self._session_cache
+        if must_create:
+            request.begin(None)
+            request.loaded = request.written = True
+        plan = self._plan(asked=True)
+        if plan.need is Need.NOTHING and data:
             raise UpdateError("The session ended moments ago; this request sends no cookie.")
-        base = None if must_create else self._base
-        given = data.get(EXPIRY_KEY)
-        expiry = None if base and given == self._expiry else self._expiry_of(given)
-        subject = connector.lifecycle.subject_of(data)
-        write = Write(pack(data), subject, expiry, self.get_expire_at_browser_close(), cycle)
         try:
-            saved = yield from connector.lifecycle.save_steps(base, write)
+            yield from plan_steps(request, data, plan)
         except (SessionRevoked, SessionExpired) as error:
             raise UpdateError(str(error)) from error
-        self._base, self._session_key, self._packed = saved, saved.token, saved.data
-        self._expiry, self._refusal = given, None
+        self._expiry = data.get(EXPIRY_KEY)
+
+    def _plan(self, *, asked: bool = False) -> Plan:
+        self._note_changes()
+        return make_plan(self._request, self._session_cache, asked=asked)
+
+    def _note_changes(self) -> None:
+        """Tell the request what Django's ways to change a session leave in its data alone."""
+        request, data = self._request, self._session_cache
+        if not all(type(value) in IMMUTABLE_TYPES for value in data.values()):
+            request.exposed = True
+        given = data.get(EXPIRY_KEY)
+        if request.base is None or given != self._expiry:
+            request.expiry = self._expiry_of(given)
+            request.browser_length = self.get_expire_at_browser_close()
 
     def _expiry_of(self, given: Any) -> Expiry:
         if not isinstance(given, (str, datetime)):
@@ -270,45 +308,115 @@ class SessionStore(SessionBase):
         date = self.get_expiry_date(expiry=given)
         return Expiry.of(date.astimezone())  # without USE_TZ Django writes local time, naive
 
-    def _silent(self, cache: dict[Any, Any] | None) -> bool:
-        """Whether a refused token came and no cookie may go out: as SessionStore has it."""
-        if self._refusal is None or cache is None:
-            return False
-        lifecycle = get_connector().lifecycle
-        login = cache.get(lifecycle.settings.subject_key) is not None
-        return not cache or (lifecycle.now() < self._refusal.quiet_until and not login)
+    # Ending.
+
+    def clear(self) -> None:
+        """Empty the session without ending it, as Django has it."""
+        self._get_session().clear()
+        self._request.written = True
+
+    def flush(self) -> None:
+        """Revoke this session and empty it; its cookie is deleted."""
+        clear(self._request, self._get_session())
+
+    async def aflush(self) -> None:
+        """`flush`, awaitable."""
+        await aclear(self._request, await self._aget_session())
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Revoke a session by any token of it; None: this one."""
+        steps = self._delete_steps(session_key)
+        if steps is not None:
+            self._request.run(steps)
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        """`delete`, awaitable."""
+        steps = self._delete_steps(session_key)
+        if steps is not None:
+            await self._request.arun(steps)
+
+    def _delete_steps(self, session_key: str | None) -> Steps[None] | None:
+        connector = self._request.connector
+        found = connector.session_id_of(session_key or self._request.token)
+        return None if found is None else end_steps(connector.rules, found)
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Purge the revocation list of what has expired: what `manage.py clearsessions` calls."""
+        get_connector().save()
+
+    @classmethod
+    async def aclear_expired(cls) -> None:
+        """`clear_expired`, awaitable."""
+        revocations = get_connector().revocations
+        await revocations.apurge()
+        await revocations.asave()
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
-    """Django's own, which answers 503 and whole where Django's would fail."""
+    """In the place of Django's own: the response stays whole where Django's would fail."""
+
+    def process_request(self, request: Any) -> None:
+        """Give the request its session."""
+        # Not request.COOKIES: of two cookies of one name it has the last, blanks stripped.
+        name = django_settings.SESSION_COOKIE_NAME
+        request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
+        if isinstance(request.session, SessionStore):
+            request.session._request.phase = Phase.OPEN
+            request.session._request.debug = bool(django_settings.DEBUG)
 
     def process_response(self, request: Any, response: Any) -> Any:
         """Save if that is due, and put cookie and headers onto the response."""
         session = getattr(request, "session", None)
         if not isinstance(session, SessionStore):
             return super().process_response(request, response)
+        known = session._request
         failed = response.status_code >= SERVER_ERROR
-        renewed = False
         try:
-            if failed and session.unavailable:
-                raise RevocationListUnavailable("The request failed for it.")
-            if session.modified:
-                session.modified = True  # found out once; nested values are not packed again
-            else:
-                renewed = not failed and session.renew()
-                if not renewed and not django_settings.SESSION_SAVE_EVERY_REQUEST:
-                    if session.accessed:
-                        patch_vary_headers(response, ("Cookie",))
-                    return response
-            response = super().process_response(request, response)
+            if django_settings.SESSION_SAVE_EVERY_REQUEST and not failed:
+                known.written = bool(session._get_session()) or known.written
+            if known.accessed and not known.loaded and not failed:
+                session._get_session()  # the list did not answer when it was touched
+            if known.loaded and not failed:
+                session._note_changes()
+            data = session._session_cache if known.loaded else {}
+            steps = respond_steps(known, data, failed=failed)
+            if steps is not None:
+                known.run(steps)
         except RevocationListUnavailable as error:
-            if not renewed:
-                logger.error("The revocation list is unreachable, answered 503: %s", error)
-                return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
-            patch_vary_headers(response, ("Cookie",))
-        except (SessionError, SessionInterrupted) as error:
-            logger.error("Session not saved, the browser keeps its cookie: %s", error)
-            patch_vary_headers(response, ("Cookie",))
-        if django_settings.SESSION_COOKIE_NAME in response.cookies:
-            response.headers["Cache-Control"] = "no-store"
+            logger.error("The revocation list is unreachable, answered 503: %s", error)
+            return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
+        known.phase = Phase.CLOSED
+        vary, cache_control = response.get("Vary"), response.get("Cache-Control")
+        for name, value in headers_of(known, vary, cache_control):
+            if name == "Set-Cookie":
+                _write_cookie(response, known, value)
+            else:
+                response.headers[name] = value
         return response
+
+
+def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
+    settings, name = django_settings, django_settings.SESSION_COOKIE_NAME
+    if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
+        response.cookies[name] = Written(line)
+    elif known.outgoing:
+        max_age = known.cookie_max_age
+        response.set_cookie(
+            name,
+            known.outgoing,
+            max_age=max_age,
+            expires=None if max_age is None else http_date(time.time() + max_age),
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE or None,
+            httponly=settings.SESSION_COOKIE_HTTPONLY or None,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )
+    else:
+        response.delete_cookie(
+            name,
+            path=settings.SESSION_COOKIE_PATH,
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )

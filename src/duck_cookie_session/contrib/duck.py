@@ -12,23 +12,22 @@ this, and with DEBUG=True Duck writes `no-cache` over our `Cache-Control`.
 
 from __future__ import annotations
 
-from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
 from duck.http.response import HttpResponse
 from duck.settings import SETTINGS
 from duck.shortcuts import replace_response
 
+from .._cookie import Written, find_cookie
 from .._log import logger
 from ..errors import RevocationListUnavailable
-from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
+from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
+from ..session.request import Phase
 
 if TYPE_CHECKING:  # Duck ships no types
     from ._untyped import DuckSessionMiddleware
 else:
     from duck.http.middlewares.contrib.session import SessionMiddleware as DuckSessionMiddleware
-
-SERVER_ERROR = 500
 
 
 class SessionMiddleware(DuckSessionMiddleware):
@@ -48,44 +47,36 @@ class SessionMiddleware(DuckSessionMiddleware):
         an async view can't wait for it where it touches the session.
         """
         passed: int = super().process_request(request)
-        if SETTINGS["ASYNC_HANDLING"]:
-            connector = request.SESSION.session_storage_connector
-            if not connector.revocations.local:
-                request.SESSION.check()
+        session = request.SESSION._request
+        session.phase = Phase.OPEN
+        if SETTINGS["ASYNC_HANDLING"] and not session.connector.revocations.local:
+            session.check()
         return passed
 
     @classmethod
     def process_response(cls, response: Any, request: Any) -> None:
         """Put onto the response what the session needs it to carry."""
         failed = response.status_code >= SERVER_ERROR
-        vary = response.get_header("Vary")
         try:
-            added = session_headers(request.SESSION, failed=failed, vary=vary)
+            added = session_headers(
+                request.SESSION,
+                failed=failed,
+                vary=response.get_header("Vary"),
+                cache_control=response.get_header("Cache-Control"),
+            )
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             headers = dict(UNAVAILABLE_HEADERS)
             new = HttpResponse(UNAVAILABLE_BODY, status_code=503, headers=headers)
             replace_response(response, new)
             return
+        finally:
+            # Not closed: events of a Lively page change the session after its response, and the
+            # cookie goes out with the next navigation.
+            request.SESSION._request.phase = Phase.ALONE
         for name, value in added:
             if name != "Set-Cookie":
                 response.set_header(name, value)
             elif SETTINGS["SESSION_COOKIE_NAME"] not in response.cookies:
                 # Else something wrote that cookie already; as Duck's own, leave it.
-                response.cookies[SETTINGS["SESSION_COOKIE_NAME"]] = _Written(value)
-
-
-class _Written(Morsel[str]):
-    """A cookie among Duck's that goes out as it was written, `Partitioned` and all."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        name, _, rest = text.partition("=")
-        value = rest.partition(";")[0]
-        self.set(name, value, value)
-        self._text = text
-
-    def OutputString(self, attrs: Any = None) -> str:
-        """What stands after `Set-Cookie:`."""
-        del attrs
-        return self._text
+                response.cookies[SETTINGS["SESSION_COOKIE_NAME"]] = Written(value)

@@ -19,20 +19,26 @@ from typing import Any
 
 from flask.sessions import SessionInterface, SessionMixin
 
+from .._cookie import find_cookie
 from .._log import logger
 from ..errors import RevocationListUnavailable
-from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, find_cookie, session_headers
+from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import SessionStorageConnector, import_storage
-from ..session.steps import Steps
+from ..session.connector import SessionStorageConnector
+from ..session.duck import import_storage
+from ..session.process import register
+from ..session.request import Phase
 from ..session.store import SessionStore
 from ..settings import SessionSettings, setting_name
 
-SERVER_ERROR = 500
 _CONFIG = (
     *("SECRET_KEY", "PERMANENT_SESSION_LIFETIME", "APPLICATION_ROOT", "SESSION_SECRET_KEYS"),
     *(setting_name(field.name) for field in fields(SessionSettings) if field.name != "secret_keys"),
 )
+
+
+SUBJECT_KEY = "_user_id"
+"""Where Flask-Login keeps the user's id: the default of SESSION_SUBJECT_KEY."""
 
 
 class FlaskSession(SessionStore, SessionMixin):
@@ -41,31 +47,35 @@ class FlaskSession(SessionStore, SessionMixin):
     @property
     def new(self) -> bool:  # type: ignore[override]  # a class attribute in Flask's mixin
         """Whether the request came without a live session."""
-        return self.session_id is None
+        self._touch()
+        return self._request.base is None
 
     @property
     def accessed(self) -> bool:
         """Whether anybody looked into the session; Flask 3.1.3 sets it where `session` is named."""
-        return self._accessed
+        return self._request.accessed
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
-        self._accessed = value
+        self._request.accessed = value
 
     @property
     def modified(self) -> bool:
         """Whether the session changed, in nested values too; stays True once it was saved."""
-        return self._outgoing is not None or super().modified
+        return self._request.outgoing is not None or super().modified
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        SessionStore.modified.fset(self, value)  # type: ignore[attr-defined]  # a property
+        self._request.mark(self, modified=bool(value))
 
-    def save_steps(self) -> Steps[None]:
-        """Save; the cookie of a session that is not permanent goes with the browser."""
-        self._touch()
-        self._browser_length = not self.permanent
-        return super().save_steps()
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser; kept under the key "_permanent"."""
+        return bool(self.get("_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
 
 
 class CookieSessionInterface(SessionInterface):
@@ -83,29 +93,36 @@ class CookieSessionInterface(SessionInterface):
     session_class: Callable[..., FlaskSession] = FlaskSession
 
     def __init__(self, connector: SessionStorageConnector | None = None) -> None:
-        self._given = connector
+        self._given = None if connector is None else register(connector, "Flask")
         self._connector: SessionStorageConnector | None = None
         self._config: tuple[Any, ...] = ()
 
     def open_session(self, app: Any, request: Any) -> FlaskSession | None:
         """The session of a request, untouched; None without a SECRET_KEY, as Flask has it."""
-        connector = self._given or self._of(app)
+        connector = self._of(app) if self._given is None else self._given
         if connector is None:
             return None
         find = functools.partial(_find, request.environ, connector.settings.cookie_name)
-        return self.session_class(find, connector=connector)
+        session = self.session_class(find, connector=connector)
+        session._request.phase = Phase.OPEN
+        session._request.debug = app.debug or app.testing
+        return session
 
     def save_session(self, app: Any, session: Any, response: Any) -> None:
         """Save if that is due, and put the headers onto the response."""
         failed = response.status_code >= SERVER_ERROR
+        request = session._request
+        if request.loaded and not failed:
+            if session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]:
+                request.written = True
+            # The cookie of a session that is not permanent goes with the browser.
+            if request.base is None or request.base.claims.browser_length == session.permanent:
+                request.browser_length = not session.permanent
         try:
-            if session.accessed and not failed:
-                if session.modified and not session:
-                    session.clear()
-                elif self.should_set_cookie(app, session):
-                    session.modified = True
             vary = ", ".join(response.headers.getlist("Vary"))
-            added = session_headers(session, failed=failed, vary=vary)
+            cache_control = response.headers.get("Cache-Control")
+            added = session_headers(session, failed=failed, vary=vary, cache_control=cache_control)
+            request.phase = Phase.CLOSED
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             for name in [name for name, _ in response.headers if name.startswith("Content-")]:
@@ -131,14 +148,20 @@ class CookieSessionInterface(SessionInterface):
             given = {name: value for name, value in config.items() if value is not None}
             given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
             settings = SessionSettings.from_mapping(
-                given, cookie_age=app.permanent_session_lifetime
+                given, cookie_age=app.permanent_session_lifetime, subject_key=SUBJECT_KEY
             )
             storage = import_storage(config.get("SESSION_STORAGE", SQLiteRevocationList))
-            shared = self._connector and self._connector.revocations
-            storage = (lambda: shared) if shared else storage
-            self._connector = SessionStorageConnector(storage, settings=settings)
+            before = self._connector
+            if before is not None:  # the list stays, whatever else changes
+                storage = functools.partial(_same, before.revocations)
+            made = SessionStorageConnector(storage, settings=settings)
+            self._connector = register(made, f"the Flask application {app.name!r}")
             self._config = now
         return self._connector
+
+
+def _same(revocations: Any) -> Any:
+    return revocations
 
 
 def _find(environ: dict[str, Any], name: str) -> str | None:

@@ -1,15 +1,13 @@
-"""SessionStorageConnector: sessions in, tokens out; and the one connector of a process."""
+"""SessionStorageConnector: sessions in, tokens out, over one revocation list."""
 
 from __future__ import annotations
 
 import inspect
-import os
 import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import (
@@ -17,56 +15,65 @@ from ..errors import (
     InvalidSettings,
     NonPersistentStorageError,
     RevocationListUnavailable,
-    SessionSerializationError,
+    TokenRefused,
 )
 from ..revocation.base import RevocationList
 from ..settings import SessionSettings
-from ..token.format import id_from_text, id_to_text
-from ..token.payload import pack, unpack
-from .judging import Opened, Refusal, Write, judge
-from .rules import Lifecycle
+from ..token.format import id_from_text, id_to_text, open_token
+from ..token.payload import pack
+from .duck import STORAGE_HELP, duck_session_settings
+from .judging import Opened, Refusal
+from .plan import Need, Plan
+from .revoking import end_steps, raise_steps
+from .rules import Rules
+from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
 from .values import Expiry, subject_text
 
-DUCK_SUBJECT_KEY = "_auth_user_id"
-"""The key under which Duck's login() writes the user's id."""
-
 StorageClass = Callable[..., RevocationList]
 
-_STORAGE_HELP = (
-    'Put SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList" into the settings, or '
-    '"duck_cookie_session.revocation.redis.RedisRevocationList" where nodes share a server.'
-)
-
-_open_non_persistent: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()
+_open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
 
 
-def _build_list(storage: Any, settings: SessionSettings) -> RevocationList:
+def check_storage(storage: object, settings: SessionSettings) -> None:
+    """Refuse what can't give a revocation list, as far as that shows before it is called.
+
+    Raises:
+        InvalidSettings: says what to put there.
+    """
     if not callable(storage):
         raise InvalidSettings(
             f"The session storage is a {type(storage).__name__}, not a class or callable that "
-            f"gives a revocation list. {_STORAGE_HELP}"
+            f"gives a revocation list. {STORAGE_HELP}"
         )
     if isinstance(storage, type) and not issubclass(storage, RevocationList):
         raise InvalidSettings(
             f"The session storage {storage.__module__}.{storage.__qualname__} is no revocation "
-            f"list: it may evict and can't raise an epoch atomically. {_STORAGE_HELP}"
+            f"list: it may evict and can't raise an epoch atomically. {STORAGE_HELP}"
         )
-    if _needs_argument(storage):
-        if settings.session_dir is None:
-            raise InvalidSettings(
-                "The revocation list needs a folder and session_dir (SESSION_DIR) is not set; "
-                "set it to a folder that every process of this machine can write to."
-            )
-        made = storage(settings.session_dir)
-    else:
-        made = storage()
+    if _needs_argument(storage) and settings.session_dir is None:
+        raise InvalidSettings(
+            "The revocation list needs a folder and session_dir (SESSION_DIR) is not set; "
+            "set it to a folder that every process of this machine can write to."
+        )
+
+
+def checked_settings(given: object) -> SessionSettings:
+    """The settings, or InvalidArgument where they are something else."""
+    if not isinstance(given, SessionSettings):
+        raise InvalidArgument(f"settings is a {type(given).__name__}, not SessionSettings.")
+    return given
+
+
+def _build_list(storage: StorageClass, settings: SessionSettings) -> RevocationList:
+    check_storage(storage, settings)
+    made: object = storage(settings.session_dir) if _needs_argument(storage) else storage()
     if not isinstance(made, RevocationList):
         raise InvalidSettings(
             f"The session storage gave a {type(made).__name__}, not a revocation list. "
-            f"{_STORAGE_HELP}"
+            f"{STORAGE_HELP}"
         )
     return made
 
@@ -106,15 +113,17 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
     ) -> SessionStorageConnector:
         """Build the list and refuse a second one that would not see the first's revocations."""
-        settings = _settings_of(duck_settings()) if settings is None else _settings(settings)
+        settings = duck_session_settings() if settings is None else checked_settings(settings)
         self = super().__new__(cls)
         with _build_lock:
             self.settings = settings
             self.revocations = revocations = _build_list(session_storage_cls, settings)
-            if not revocations.persistent:
-                if any(other.revocations is not revocations for other in _open_non_persistent):
-                    raise NonPersistentStorageError
-                _open_non_persistent.add(self)
+            if not revocations.persistent and any(
+                not other.revocations.persistent and other.revocations is not revocations
+                for other in _open
+            ):
+                raise NonPersistentStorageError
+            _open.add(self)
         return self
 
     def __init__(
@@ -125,7 +134,7 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stats = Stats()
-        self.lifecycle: Lifecycle = Lifecycle(self.settings, clock, self._stats)
+        self.rules: Rules = Rules(self.settings, clock, self._stats)
         self.revocations.bind(self.settings)
 
     # The interface of Duck's connector.
@@ -145,7 +154,7 @@ class SessionStorageConnector:
             SessionRevoked: the token was revoked.
             SessionTooLarge, SessionSerializationError, InvalidArgument, RevocationListUnavailable.
         """
-        lifetime = self.lifecycle.default_expiry if expiry is None else Expiry.of(expiry)
+        lifetime = self.rules.default_expiry if expiry is None else Expiry.of(expiry)
         return self._save(self._base(session_id), data, lifetime)
 
     def get_session(self, session_id: str | None) -> dict[Any, Any] | None:
@@ -155,7 +164,7 @@ class SessionStorageConnector:
             RevocationListUnavailable: nothing else, whatever is given.
         """
         loaded = self.load(session_id)
-        return self.unpacked(loaded) if isinstance(loaded, Opened) else None
+        return self.rules.unpacked(loaded) if isinstance(loaded, Opened) else None
 
     def update_session(self, session_id: str | None, data: dict[Any, Any]) -> str:
         """Merge data into a session and give its new token; its lifetime or fixed expiry stays.
@@ -164,7 +173,7 @@ class SessionStorageConnector:
             as `set_session`.
         """
         base = self._base(session_id)
-        merged = (base and self.unpacked(base)) or {}
+        merged = (base and self.rules.unpacked(base)) or {}
         merged.update(_checked(data))
         return self._save(base, merged, None)
 
@@ -180,7 +189,7 @@ class SessionStorageConnector:
         """
         found = self.session_id_of(session_id)
         if found is not None:
-            self.run(self.lifecycle.end_steps(self.lifecycle.scopes.session(found)))
+            self.run(end_steps(self.rules, found))
 
     def delete_subject(self, subject: object) -> None:
         """Log a subject out everywhere: every token issued to it so far is refused.
@@ -194,7 +203,7 @@ class SessionStorageConnector:
             InvalidArgument: another type.
             RevocationListUnavailable: nothing was revoked.
         """
-        self.run(self.lifecycle.raise_steps(self._subject_scope(subject)))
+        self.run(raise_steps(self.rules, self._subject_scope(subject)))
 
     def clear_all_sessions(self) -> None:
         """Refuse every token issued so far; durable when this returns.
@@ -202,7 +211,7 @@ class SessionStorageConnector:
         Raises:
             RevocationListUnavailable: nothing was revoked.
         """
-        self.run(self.lifecycle.raise_steps(self.lifecycle.scopes.everything))
+        self.run(raise_steps(self.rules, self.rules.scopes.everything))
 
     @staticmethod
     def generate_session_id() -> str:
@@ -217,9 +226,14 @@ class SessionStorageConnector:
     def close(self) -> None:
         """Let go of the list's files and connections. Idempotent."""
         with _build_lock:
-            _open_non_persistent.discard(self)
-        self.lifecycle.cache.clear()
+            _open.discard(self)
+        self.rules.cache.clear()
         self.revocations.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `close()` was not called yet."""
+        return self in _open
 
     # Beyond it: awaitable twins, and what the engine and the adapters use.
 
@@ -227,58 +241,60 @@ class SessionStorageConnector:
         """`delete_session`, awaitable."""
         found = self.session_id_of(session_id)
         if found is not None:
-            await self.arun(self.lifecycle.end_steps(self.lifecycle.scopes.session(found)))
+            await self.arun(end_steps(self.rules, found))
 
     async def adelete_subject(self, subject: object) -> None:
         """`delete_subject`, awaitable."""
-        await self.arun(self.lifecycle.raise_steps(self._subject_scope(subject)))
+        await self.arun(raise_steps(self.rules, self._subject_scope(subject)))
 
     async def aclear_all_sessions(self) -> None:
         """`clear_all_sessions`, awaitable."""
-        await self.arun(self.lifecycle.raise_steps(self.lifecycle.scopes.everything))
+        await self.arun(raise_steps(self.rules, self.rules.scopes.everything))
 
     def stats(self) -> dict[str, int | dict[str, int]]:
         """Counters since the connector was made, by name; under "refused" by reason."""
         return self._stats.as_dict()
 
-    def load(self, token: object, *, fresh: bool = False) -> Opened | Refusal:
+    def load(self, token: object) -> Opened | Refusal:
         """Open a token and ask the list.
-
-        Args:
-            fresh: do not let the list reuse an older answer.
 
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.
         """
-        opened = self.lifecycle.open(token)
+        rules = self.rules
+        opened = rules.open(token)
         if isinstance(opened, Refusal):
-            return self.lifecycle.refuse(opened)
-        # The usual case at once; whatever is out of the ordinary goes the way of the steps.
+            return rules.refuse(opened)
+        # The usual case at once; whatever is out of the ordinary is left to the steps.
         try:
-            epochs = self.revocations.lookup(opened.scopes, fresh=fresh)
-        except RevocationListUnavailable:
-            self.lifecycle.unreachable()
+            standing = self.revocations.lookup(
+                opened.scopes, checkpoint=opened.claims.checkpoint, fresh=False
+            )
+        except RevocationListUnavailable as error:
+            rules.unreachable(error)
             return opened
-        if judge(opened.claims, epochs):
-            return self.run(self.lifecycle.check_steps(opened, fresh=fresh))
-        self.lifecycle.everything_seen = epochs[0]
+        if rules.judge(opened, standing) is not None:
+            return self.run(rules.check_steps(opened))
         self._stats.count_read()
         return opened
 
-    async def aload(self, token: object, *, fresh: bool = False) -> Opened | Refusal:
+    async def aload(self, token: object) -> Opened | Refusal:
         """`load`, awaitable."""
-        return await self.arun(self.lifecycle.load_steps(token, fresh=fresh))
+        return await self.arun(self.load_steps(token))
 
-    def unpacked(self, opened: Opened) -> dict[Any, Any] | None:
-        """The data of an opened token, a fresh dict; None where our key sealed foreign bytes."""
-        try:
-            return unpack(opened.data)
-        except SessionSerializationError:
-            self.lifecycle.refuse(Refusal("malformed"), opened)
-            return None
+    def load_steps(self, token: object, *, fresh: bool = False) -> Steps[Opened | Refusal]:
+        """Open a token and ask the list whether it still stands.
+
+        Args:
+            fresh: do not let the list reuse an older answer.
+        """
+        opened = self.rules.open(token)
+        if isinstance(opened, Refusal):
+            return self.rules.refuse(opened)
+        return (yield from self.rules.check_steps(opened, fresh=fresh))
 
     def run(self, steps: Steps[Result]) -> Result:
-        """Carry out steps of the lifecycle on this connector's list."""
+        """Carry out steps on this connector's list."""
         return run(self.revocations, steps)
 
     async def arun(self, steps: Steps[Result]) -> Result:
@@ -289,120 +305,35 @@ class SessionStorageConnector:
         """The 16 bytes of the session id that a token (expired ones too) or an id speaks of."""
         if not isinstance(token_or_id, str):
             return None
-        return id_from_text(token_or_id) or self.lifecycle.session_id_in(token_or_id)
+        session_id = id_from_text(token_or_id)
+        if session_id is not None:
+            return session_id
+        try:
+            return open_token(self.rules.ring, token_or_id)[0].session_id
+        except TokenRefused:
+            return None
 
     def _subject_scope(self, subject: object) -> bytes:
         text = subject_text(subject)
         if text is None:
             raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
-        return self.lifecycle.scopes.subject(text)
+        return self.rules.scopes.subject(text)
 
     def _base(self, token: object) -> Opened | None:
-        opened = self.lifecycle.open(token) if token else None
+        opened = self.rules.open(token) if token else None
         return opened if isinstance(opened, Opened) else None
 
     def _save(self, base: Opened | None, data: dict[Any, Any], expiry: Expiry | None) -> str:
-        packed = pack(_checked(data))
-        write = Write(packed, self.lifecycle.subject_of(data), expiry)
-        return self.run(self.lifecycle.save_steps(base, write)).token
+        packed, subject = pack(_checked(data)), self.rules.subject_of(data)
+        if base is not None and base.claims.subject == subject:
+            session_id = base.claims.session_id
+        else:
+            session_id = secrets.token_bytes(16)
+        plan = Plan(Need.TOKEN, packed, subject, session_id, expiry)
+        return self.run(seal_steps(self.rules, base, plan)).token
 
 
 def _checked(data: object) -> dict[Any, Any]:
     if not isinstance(data, dict):
         raise InvalidArgument(f"Session data are a {type(data).__name__}; they must be a dict.")
     return dict(data)
-
-
-class _Globals:
-    """Holder of the process's connector, and of what it is to be built from."""
-
-    session_storage_connector: SessionStorageConnector | None = None
-    configured: tuple[SessionSettings, StorageClass] | None = None
-
-
-globals: _Globals = _Globals()  # the name is given by the interface
-_global_lock = threading.Lock()
-
-
-def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> None:
-    """Say what the process's connector is to be built from; replaces one that was built.
-
-    Args:
-        settings: the application's.
-        session_storage_cls: as for `SessionStorageConnector`.
-    """
-    _settings(settings)
-    with _global_lock:
-        old, globals.session_storage_connector = globals.session_storage_connector, None
-        globals.configured = (settings, session_storage_cls)
-    if old is not None:
-        old.close()
-
-
-def get_session_storage_connector() -> SessionStorageConnector:
-    """The process's one connector, built at first need. Safe for threads and forks.
-
-    Raises:
-        InvalidSettings: neither `configure()` was called nor do Duck's settings name a list.
-    """
-    connector = globals.session_storage_connector
-    if connector is None:
-        with _global_lock:
-            connector = globals.session_storage_connector
-            if connector is None:
-                if globals.configured is None:
-                    duck = duck_settings()
-                    settings = _settings_of(duck)
-                    storage = import_storage(duck.get("SESSION_STORAGE"))
-                else:
-                    settings, storage = globals.configured
-                connector = SessionStorageConnector(storage, settings=settings)
-                globals.session_storage_connector = connector
-    return connector
-
-
-def duck_settings() -> Mapping[str, Any]:
-    """Duck's settings, or InvalidSettings; Duck is imported here and only here."""
-    try:
-        from duck.settings import SETTINGS
-    except Exception as error:  # Duck runs the user's module here: any error
-        raise InvalidSettings(
-            "No session settings: call duck_cookie_session.configure(SessionSettings(...), "
-            "SQLiteRevocationList) at start, or run under Duck with SESSION_STORAGE and "
-            f"SECRET_KEY in its settings (those could not be read: {type(error).__name__})."
-        ) from error
-    found: Mapping[str, Any] = SETTINGS
-    return found
-
-
-def _settings(given: object) -> SessionSettings:
-    if not isinstance(given, SessionSettings):
-        raise InvalidArgument(f"settings is a {type(given).__name__}, not SessionSettings.")
-    return given
-
-
-def _settings_of(duck: Mapping[str, Any]) -> SessionSettings:
-    return SessionSettings.from_mapping(duck, subject_key=DUCK_SUBJECT_KEY)
-
-
-def import_storage(storage: Any) -> Any:
-    """What SESSION_STORAGE names, or InvalidSettings; what is no text is given back."""
-    if not isinstance(storage, str):
-        return storage
-    module, _, name = storage.rpartition(".")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidSettings(
-            f"SESSION_STORAGE names {storage!r}, which can't be imported ({error}). {_STORAGE_HELP}"
-        ) from error
-
-
-def _after_fork() -> None:
-    """In the child: locks that a thread of the parent may have held."""
-    global _build_lock, _global_lock
-    _build_lock, _global_lock = threading.RLock(), threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

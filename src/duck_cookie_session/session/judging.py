@@ -1,13 +1,12 @@
-"""What is known of a token once it was opened, how it is judged, and what a save is to write."""
+"""An opened token, and how it is judged by what stands in the revocation list."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..revocation.base import LAST_EPOCH
+from ..errors import Reason
+from ..revocation.base import LAST_EPOCH, Standing, Witness, forgotten
 from ..token.format import Claims
-from .values import Expiry
 
 
 class Opened(NamedTuple):
@@ -15,83 +14,112 @@ class Opened(NamedTuple):
 
     Attributes:
         token: its text.
-        claims: what it says; the epochs may be newer ones, adopted since it was opened.
+        claims: what it says; an epoch may be a newer one, adopted since it was opened.
         data: packed data.
-        key_number: number of the secret that sealed it, 0 the newest.
-        scopes: what revocation goes by: everything, the session, and its subject if it has one.
-        deadline: when it is refused at the latest, by its expiry or by the absolute age.
-        renew_at: when a read makes it due for re-issue.
+        scopes: what it is judged by: everything, its session, and its subject if it has one.
+        epochs: what it carries for each of `scopes`.
+        deadline_ms: when it is refused at the latest, by its expiry or by the absolute age.
+        renew_at_ms: when a read makes it due for re-issue.
     """
 
     token: str
     claims: Claims
     data: bytes
-    key_number: int
     scopes: tuple[bytes, ...]
-    deadline: int
-    renew_at: int
+    epochs: tuple[int, ...]
+    deadline_ms: int
+    renew_at_ms: int
 
     def __repr__(self) -> str:
         """Without token, subject and data: error reports show the repr of local variables."""
         return f"<Opened {self.claims.id_text[:6]}...>"
+
+    @property
+    def session_scope(self) -> bytes:
+        """The scope of its session."""
+        return self.scopes[1]
+
+    @property
+    def subject_scope(self) -> bytes:
+        """The scope of its subject; only for a token that has one."""
+        return self.scopes[2]
+
+    def adopting(self, *, session: int | None = None, subject: int | None = None) -> Opened:
+        """The same with newer epochs, which a revocation by this session itself has set."""
+        claims = self.claims
+        if session is not None:
+            claims = claims._replace(session_epoch=session)
+        if subject is not None:
+            claims = claims._replace(subject_epoch=subject)
+        return self._replace(claims=claims, epochs=epochs_of(claims))
 
 
 class Refusal(NamedTuple):
     """Why a token was refused.
 
     Attributes:
-        reason: one of `TokenRefused.REASONS`.
-        quiet_until: until then, milliseconds since 1970, the request sends no cookie unless it
-            logs somebody in: the session ended or was superseded moments ago, and a late response
-            must not overwrite the cookie of the request beside it. 0 where that is not so.
+        reason: what it was refused for.
+        session_id: the session that it speaks of; None where none of our keys made it.
+        quiet_until_ms: until then the request sends no cookie unless it logs somebody in: the
+            session ended or was superseded moments ago, and a late response must not overwrite
+            the cookie of the request beside it. 0 where that is not so.
     """
 
-    reason: str
-    quiet_until: int = 0
-
-    @property
-    def revoked(self) -> bool:
-        """Whether the session was live but for the revocation list."""
-        return self.reason in ("ended", "superseded", "subject revoked", "all revoked")
+    reason: Reason
+    session_id: bytes | None = None
+    quiet_until_ms: int = 0
 
 
-class Write(NamedTuple):
-    """What a save is to write.
-
-    Attributes:
-        packed: packed data.
-        subject: whose session it is from now on.
-        expiry: a new expiry; None keeps the one that the session has.
-        browser_length: whether the cookie goes with the browser; None keeps what it was.
-        cycle: give the session a new id.
-        optional: nothing but a re-issue, which has to wait while the list is unreachable.
-        owed: a revocation made by this request killed the browser's token: it is owed another,
-            even if the list does not answer any more.
-    """
-
-    packed: bytes
-    subject: str | None
-    expiry: Expiry | None = None
-    browser_length: bool | None = None
-    cycle: bool = False
-    optional: bool = False
-    owed: bool = False
-
-    def __repr__(self) -> str:
-        """Without subject and data, as `Opened` has it."""
-        return f"<Write of {len(self.packed)} bytes>"
+def epochs_of(claims: Claims) -> tuple[int, ...]:
+    """The epochs that a token carries, in the order of its scopes."""
+    if claims.subject is None:
+        return (claims.everything_epoch, claims.session_epoch)
+    return (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
 
 
-def judge(claims: Claims, epochs: Sequence[int]) -> str | None:
-    """Why the epochs that stand now refuse a token, or None.
+def witness_of(claims: Claims) -> Witness:
+    """What a token says of the history of its list."""
+    return Witness(claims.birth, claims.checkpoint, claims.reach, claims.everything_epoch)
+
+
+def judge_history(opened: Opened, standing: Standing, retention_us: int) -> Reason | None:
+    """Whether a token and the list agree about the list's own past.
 
     Args:
-        epochs: of everything, the session and its subject, in the order of `Opened.scopes`.
+        retention_us: microseconds that entries live.
     """
-    if epochs[1] > claims.session_epoch:
-        return "ended" if epochs[1] == LAST_EPOCH else "superseded"
-    if len(epochs) > 2 and epochs[2] > claims.subject_epoch:
-        return "subject revoked"
-    if epochs[0] != claims.everything_epoch:
-        return "all revoked"
+    claims = opened.claims
+    if claims.birth != standing.birth:
+        return Reason.OTHER_LIST
+    everything = standing.epochs[0]
+    if claims.everything_epoch < everything:
+        return None  # refused for that, whatever else it says
+    known = standing.asked_reach
+    if claims.everything_epoch == everything and known is not None and claims.reach <= known:
+        return None
+    oldest = standing.now - retention_us
+    witness = witness_of(claims)
+    if forgotten(
+        witness,
+        everything=everything,
+        birth=standing.birth,
+        asked_reach=known,
+        oldest=oldest,
+    ):
+        return Reason.FORGOTTEN
+    return Reason.TOO_OLD
+
+
+def judge_epochs(opened: Opened, standing: Standing) -> Reason | None:
+    """Whether anything that a token stands for was revoked since it was issued."""
+    if standing.epochs[: len(opened.epochs)] == opened.epochs:
+        return None
+    claims, now = opened.claims, dict(zip(opened.scopes, standing.epochs, strict=False))
+    session = now[opened.session_scope]
+    if session > claims.session_epoch:
+        return Reason.ENDED if session == LAST_EPOCH else Reason.SUPERSEDED
+    if claims.subject is not None and now[opened.subject_scope] > claims.subject_epoch:
+        return Reason.SUBJECT_REVOKED
+    if standing.epochs[0] > claims.everything_epoch:
+        return Reason.ALL_REVOKED
     return None

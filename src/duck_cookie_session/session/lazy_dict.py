@@ -14,101 +14,113 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from ..token.payload import IMMUTABLE_TYPES
+from .request import Cookie, Phase, RequestSession
 
 _MISSING = object()
-UNFILLED = object()
-"""The mark in a dict that is not filled yet."""
+_UNFILLED = object()  # the mark in a dict that is not filled yet
 
 
 class LazyDict(dict[Any, Any]):
-    """Base of the session store. A subclass says in `_fill` where the contents come from."""
+    """Base of the session store: the contents of one request's session.
 
-    __slots__ = ("_accessed", "_exposed", "_filled", "_written")
+    Args:
+        cookie, connector: as for `RequestSession`.
+    """
+
+    __slots__ = ("_request",)
     __hash__ = None  # as dict: mutable, so without a hash
 
-    _accessed: bool  # anybody looked or wrote; set by the subclass at first
-    _filled: bool
-    _written: bool  # these two are set by _fill
-    _exposed: bool
-
-    def _fill(self) -> None:
-        """Put the contents in and set `_filled`."""
-        raise NotImplementedError
+    def __init__(self, cookie: Cookie, connector: Any) -> None:
+        self._request = RequestSession(cookie, connector)
+        dict.__setitem__(self, _UNFILLED, None)
 
     def _unfill(self) -> None:
         dict.clear(self)
-        dict.__setitem__(self, UNFILLED, None)
-        self._filled = False
+        dict.__setitem__(self, _UNFILLED, None)
 
-    def _touch(self) -> None:
-        self._accessed = True
-        if not self._filled:
-            self._fill()
-
-    def _give(self, value: Any) -> Any:
-        if not self._exposed and type(value) not in IMMUTABLE_TYPES:
-            self._exposed = True
-        return value
+    def _about_to_write(self, key: object) -> None:
+        request = self._request
+        if not request.loaded:
+            request.load_into(self)
+        if request.phase is Phase.CLOSED:
+            request.write_lost(key)
+        request.written = True
 
     # Reading.
 
     def __getitem__(self, key: Any) -> Any:
-        self._touch()
-        return self._give(super().__getitem__(key))
+        request = self._request
+        if not request.loaded:
+            request.load_into(self)
+        value = dict.__getitem__(self, key)
+        if type(value) not in IMMUTABLE_TYPES:
+            request.exposed = True
+        return value
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As dict's."""
+        request = self._request
+        if not request.loaded:
+            request.load_into(self)
+        value = dict.get(self, key, default)
+        if type(value) not in IMMUTABLE_TYPES:
+            request.exposed = True
+        return value
+
+    def _touch(self) -> None:
+        request = self._request
+        if not request.loaded:
+            request.load_into(self)
+
+    def _expose(self) -> None:
         self._touch()
-        return self._give(super().get(key, default))
+        self._request.exposed = True
 
     def __contains__(self, key: object) -> bool:
         self._touch()
-        return super().__contains__(key)
+        return dict.__contains__(self, key)
 
     def __len__(self) -> int:
         self._touch()
-        return super().__len__()
+        return dict.__len__(self)
 
     def __iter__(self) -> Iterator[Any]:
         self._touch()
-        return super().__iter__()
+        return dict.__iter__(self)
 
     def __reversed__(self) -> Iterator[Any]:
         self._touch()
-        return super().__reversed__()
+        return dict.__reversed__(self)
 
     def keys(self) -> KeysView[Any]:  # type: ignore[override]  # dict_keys has no public name
         """As dict's."""
         self._touch()
-        return super().keys()
+        return dict.keys(self)
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]  # dict_values has no public name
         """As dict's."""
-        self._touch()
-        self._exposed = True
-        return super().values()
+        self._expose()
+        return dict.values(self)
 
     def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]  # dict_items has no public name
         """As dict's."""
-        self._touch()
-        self._exposed = True
-        return super().items()
+        self._expose()
+        return dict.items(self)
 
     def __eq__(self, other: object) -> bool:
         self._touch()
         if isinstance(other, LazyDict):
             other._touch()
-        return super().__eq__(other)
+        return dict.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def copy(self) -> dict[Any, Any]:
         """A plain dict of the same contents."""
-        self._touch()
-        self._exposed = True
-        # Not super().copy(): for a class with an __iter__ of its own it goes key by key.
-        return dict(super().items())
+        self._expose()
+        # Not dict.copy(self): for a class with an __iter__ of its own it goes key by key.
+        return dict(dict.items(self))
 
     __copy__ = copy
 
@@ -129,47 +141,46 @@ class LazyDict(dict[Any, Any]):
     # Writing.
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._touch()
-        super().__setitem__(key, self._give(value))
-        self._written = True
+        self._about_to_write(key)
+        dict.__setitem__(self, key, value)
+        if type(value) not in IMMUTABLE_TYPES:
+            self._request.exposed = True
 
     def __delitem__(self, key: Any) -> None:
-        self._touch()
-        super().__delitem__(key)
-        self._written = True
+        if key in self:  # a key that is not there is an error, and changes nothing
+            self._about_to_write(key)
+        dict.__delitem__(self, key)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """As dict's; a write only where the key was missing."""
-        missing = key not in self
-        value = self._give(super().setdefault(key, default))
-        if missing:
-            self._written = True
+        if key not in self:
+            self._about_to_write(key)
+        value = dict.setdefault(self, key, default)
+        if type(value) not in IMMUTABLE_TYPES:
+            self._request.exposed = True
         return value
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
         """As dict's; a write only where the key was there."""
-        self._touch()
+        if key in self:
+            self._about_to_write(key)
         # One call, so that of two threads that share a store only one gets the value.
-        value = super().pop(key) if default is _MISSING else super().pop(key, _MISSING)
-        if value is _MISSING:
-            return default
-        self._written = True
-        return value
+        return dict.pop(self, key) if default is _MISSING else dict.pop(self, key, default)
 
     def popitem(self) -> tuple[Any, Any]:
         """As dict's."""
-        self._touch()
-        item = super().popitem()
-        self._written = True
-        return item
+        if len(self):
+            self._about_to_write("the last key")
+        return dict.popitem(self)
 
     def update(self, data: Any = (), /, **more: Any) -> None:
         """As dict's; a write only where something was given."""
         self._touch()
         new = dict(data, **more)
         if new:
-            super().update(new)
-            self._written = self._exposed = True
+            self._about_to_write(next(iter(new)))
+            dict.update(self, new)
+            self._request.exposed = True
 
     def __ior__(self, other: Any) -> Any:
         self.update(other)

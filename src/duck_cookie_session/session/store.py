@@ -4,50 +4,37 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from .._log import logger
-from ..errors import (
-    InvalidArgument,
-    InvalidSettings,
-    NonPersistentStorageError,
-    RevocationListUnavailable,
-    SessionError,
-    SessionExpired,
-    SessionRevoked,
-    SessionSerializationError,
-    SessionTooLarge,
-)
-from . import connector as session_connector_mod
+from ..token.format import id_to_text
 from .connector import SessionStorageConnector
+from .ending import (
+    aclear,
+    clear,
+    cycle,
+    delete_other_sessions_steps,
+    id_to_end,
+    subject_to_end,
+    superseded,
+)
 from .judging import Opened, Refusal
-from .state import SessionState
+from .lazy_dict import LazyDict
+from .planning import needs_update, planned_id
+from .request import PROCESS, Cookie, wrong_connector
+from .revoking import end_steps, supersede_steps
+from .rules import Rules
+from .saving import save_as_new_steps, save_steps
 from .steps import Steps
 from .values import Expiry
 
-__all__ = [
-    "InvalidArgument",
-    "InvalidSettings",
-    "NonPersistentStorageError",
-    "RevocationListUnavailable",
-    "SessionError",
-    "SessionExpired",
-    "SessionRevoked",
-    "SessionSerializationError",
-    "SessionStore",
-    "SessionTooLarge",
-    "session_connector_mod",
-]
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-_checked = SessionState.check_session_storage_connector
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _as_datetime(milliseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=milliseconds)
-
-
-class SessionStore(SessionState):
+class SessionStore(LazyDict):
     """One session of one visitor, a dict. Costs next to nothing until it is touched.
 
     Args:
@@ -60,12 +47,55 @@ class SessionStore(SessionState):
     several threads.
     """
 
-    __slots__ = ()
+    __slots__ = ("disable_warnings",)
+
+    def __init__(
+        self,
+        session_key: Cookie,
+        disable_warnings: bool = False,
+        *,
+        connector: SessionStorageConnector | None = None,
+    ) -> None:
+        super().__init__(session_key, PROCESS if connector is None else connector)
+        self.disable_warnings: bool = disable_warnings
 
     def __repr__(self) -> str:
         """What the store is, without any key or value of the session."""
-        state = "not loaded" if not self._filled else "written" if self._written else "loaded"
+        request = self._request
+        state = "not loaded" if not request.loaded else "written" if request.written else "loaded"
         return f"<{type(self).__name__} {state}>"
+
+    # The connector.
+
+    @property
+    def session_storage_connector(self) -> Any:
+        """The connector that this store goes by."""
+        request = self._request
+        return request.connector if request.has_connector else None
+
+    @session_storage_connector.setter
+    def session_storage_connector(self, connector: SessionStorageConnector | None) -> None:
+        self._request.connector = connector
+
+    @staticmethod
+    def check_session_storage_connector(method: Method) -> Method:
+        """Decorate a method of a store so that it refuses to run without a good connector.
+
+        Raises:
+            ValueError: `session_storage_connector` is None or missing.
+            TypeError: it is something else than a SessionStorageConnector.
+        """
+
+        @functools.wraps(method)
+        def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+            connector = getattr(self, "session_storage_connector", None)
+            if not isinstance(connector, SessionStorageConnector):
+                raise wrong_connector(connector)
+            return method(self, *args, **kwargs)
+
+        return checked  # type: ignore[return-value]  # wraps() keeps the signature
+
+    # Loading.
 
     def load(self) -> dict[Any, Any]:
         """Load the session if that was not done yet; a plain dict of what it holds.
@@ -75,14 +105,40 @@ class SessionStore(SessionState):
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.
         """
-        if self._filled and self._key and not self.disable_warnings:
+        if self._request.loaded and self._request.token and not self.disable_warnings:
             logger.warning("The session is loaded already; it was not loaded again.")
         return self.copy()
 
     async def aload(self) -> dict[Any, Any]:
         """`load`, awaitable."""
-        await self.acheck()
+        await self._request.acheck()
         return self.copy()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the session was loaded."""
+        return self._request.loaded
+
+    @property
+    def accessed(self) -> bool:
+        """Whether anybody looked into the session or wrote to it."""
+        return self._request.accessed
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session changed since it was loaded, in nested values too, or was ended.
+
+        Set to True, it is saved whatever is in it; to False, what it holds now is not saved.
+        """
+        return self._request.ended or self._request.modified(self)
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._request.mark(self, modified=bool(value))
+
+    def needs_update(self) -> bool:
+        """Whether the response has to carry a cookie: changed, ended, or due for re-issue."""
+        return needs_update(self._request, self)
 
     # The key.
 
@@ -93,29 +149,34 @@ class SessionStore(SessionState):
         Assigning another makes an unchanged store unloaded; on a changed one its writes lie over
         what is loaded then. None or "" begins a new session; the old one is not revoked.
         """
-        return self._key
+        return self._request.token
 
     @session_key.setter
     def session_key(self, key: str | None) -> None:
-        with self._lock:
-            if key == self._key:
-                return
-            overlay = self._changes()
-            self._start(key)
-            self._delete_cookie = self._delete_cookie and not key
-            self._overlay = overlay
+        request = self._request
+        with request.lock:
+            if key != request.token:
+                request.assign_token(self, key)
+                self._unfill()
 
     @property
     def session_id(self) -> str | None:
-        """The session id as text, 22 characters; None before the first save."""
+        """The session id as text, 22 characters; None for a visitor who holds nothing.
+
+        After a login, a change of user or cycle_key() it is the new one, also before the save.
+        """
         self._touch()
-        return self._base.claims.id_text if self._base else None
+        request = self._request
+        if request.base is None and not dict.__len__(self):
+            return None
+        return id_to_text(planned_id(request, self))
 
     @property
     def created_at(self) -> datetime | None:
         """When the session began or its subject logged in, aware; None before the first save."""
         self._touch()
-        return _as_datetime(self._base.claims.created) if self._base else None
+        base = self._request.base
+        return _as_datetime(base.claims.created_ms) if base is not None else None
 
     @staticmethod
     def generate_session_id() -> str:
@@ -132,15 +193,16 @@ class SessionStore(SessionState):
             RevocationListUnavailable: under `on_unreachable="refuse"`.
             SessionError: in a coroutine with a list across the network; await aexists().
         """
-        return isinstance(self.run(self._exists_steps(session_key)), Opened)
+        return isinstance(self._request.run(self._exists_steps(session_key)), Opened)
 
     async def aexists(self, session_key: str | None = None) -> bool:
         """`exists`, awaitable."""
-        return isinstance(await self.arun(self._exists_steps(session_key)), Opened)
+        return isinstance(await self._request.arun(self._exists_steps(session_key)), Opened)
 
     def _exists_steps(self, session_key: str | None) -> Steps[Opened | Refusal | None]:
-        token = session_key or self._key
-        return (yield from self._lifecycle.load_steps(token, fresh=True)) if token else None
+        token = session_key or self._request.token
+        connector = self._request.connector
+        return (yield from connector.load_steps(token, fresh=True)) if token else None
 
     # Expiry.
 
@@ -154,32 +216,38 @@ class SessionStore(SessionState):
 
         Args:
             expiry: seconds or a timedelta is a lifetime that each save renews; a datetime (naive
-                means UTC) is fixed; 0 or less expires now; None returns to `cookie_age`. Always
-                within `absolute_age`.
+                means UTC) is fixed; 0 or less expires now, and ends the session at its save; None
+                returns to `cookie_age`. Always within `absolute_age`.
             browser_length: whether the cookie goes when the browser closes; None keeps it.
 
         Raises:
             InvalidArgument: for anything else.
         """
         self._touch()
-        seconds = self._lifecycle.settings.cookie_age if expiry is None else expiry
-        new = Expiry.of(seconds)
-        with self._lock:  # a save in another thread takes both along, or neither
-            self._expiry, self._browser_length = new, browser_length
+        request = self._request
+        request.refuse_if_closed()
+        new = request.connector.rules.default_expiry if expiry is None else Expiry.of(expiry)
+        with request.lock:  # a save in another thread takes both along, or neither
+            request.expiry, request.browser_length = new, browser_length
 
     def get_expiry_date(self) -> datetime:
         """When the session expires, aware, UTC; 1970 once its cookie was deleted."""
         self._touch()
-        if self._outgoing == "" and not dict.__len__(self):
-            return _as_datetime(0)
-        if self._base is not None and self._expiry is None:
-            return _as_datetime(self._base.claims.expires)
-        return _as_datetime(self._lifecycle.expires(self._base, self._expiry))
+        request = self._request
+        if request.outgoing == "" and not dict.__len__(self):
+            return _EPOCH
+        base, rules = request.base, request.connector.rules
+        if base is not None and request.expiry is None:
+            return _as_datetime(base.claims.expires_ms)
+        now_ms = rules.now_ms()
+        created_ms = now_ms if base is None else base.claims.created_ms
+        expiry = request.expiry or rules.default_expiry
+        return _as_datetime(rules.expires_ms(expiry, created_ms, now_ms))
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
-        date = self.get_expiry_date()
-        return max(0.0, date.timestamp() - self._lifecycle.now() / 1000)
+        left = self.get_expiry_date().timestamp() - self._request.connector.rules.now_ms() / 1000
+        return max(0.0, left)
 
     def session_expired(self) -> bool:
         """Whether the session has expired."""
@@ -193,58 +261,61 @@ class SessionStore(SessionState):
         Raises:
             SessionTooLarge, SessionSerializationError, SessionExpired, SessionRevoked,
             RevocationListUnavailable: the cookie that the browser holds stays as it was.
-            SessionError: in a coroutine with a list across the network; await async_save() there.
+            SessionError: the response has started; or in a coroutine with a list across the
+                network: await async_save() there.
         """
-        self.run(self.save_steps())
+        request = self._request
+        request.refuse_if_closed()
+        request.run(save_steps(request, self))
 
     async def async_save(self) -> None:
         """`save`, awaitable."""
-        await self.arun(self.save_steps())
+        request = self._request
+        request.refuse_if_closed()
+        await request.acheck()
+        await request.arun(save_steps(request, self))
 
     def assign_new_session_key(self) -> str:
-        """Save what the store holds as a new session; its token. The old one is not revoked."""
-        self._touch()
-        with self._lock:
-            base, self._base = self._base, None
-            try:
-                self.save()
-            except SessionError:
-                self._base = base
-                raise
-        return self._key or ""
+        """Save what the store holds as a new session; its token. The old one is not revoked.
+
+        Of the same subject it goes on with its created-at.
+
+        Raises:
+            as `save`; SessionRevoked where the loaded session is no longer good.
+        """
+        request = self._request
+        request.refuse_if_closed()
+        request.run(save_as_new_steps(request, self))
+        return request.token or ""
 
     def create(self) -> None:
         """Begin a new session, empty and unsaved; the old one is not revoked."""
-        with self._lock:
-            self._start(None)
-            self._touch()
+        request = self._request
+        request.refuse_if_closed()
+        with request.lock:
+            request.begin(None)
+            request.load_into(self)
 
-    # Revoking.
+    # Ending.
 
     def clear(self) -> None:
         """End the session: revoke it, empty it, delete its cookie. A visitor's is only emptied.
 
-        Revoked when this returns; in a coroutine with a list across the network before the
-        response starts. What is written afterwards is a new session.
+        Revoked when this returns; in a coroutine with a list across the network, under an
+        adapter, before the response starts. What is written afterwards is a new session.
 
         Raises:
             RevocationListUnavailable: nothing was changed.
+            SessionError: the response has started; or in a coroutine with a list across the
+                network where no response is to come: await aclear() there.
         """
-        self._touch()
-        with self._lock:
-            if self._base is not None:
-                self._carry_out(functools.partial(self._lifecycle.end_steps, self._base.scopes[1]))
-            self._forget()
+        clear(self._request, self)
 
     flush = clear
 
     async def aclear(self) -> None:
         """`clear`, awaitable: revoked when this returns."""
-        await self.acheck()
-        self._touch()
-        if self._base is not None:
-            await self.arun(self._lifecycle.end_steps(self._base.scopes[1]))
-        self._forget()
+        await aclear(self._request, self)
 
     aflush = aclear
 
@@ -255,29 +326,38 @@ class SessionStore(SessionState):
             session_key: a token or a session id; None, or one of this session: `clear`.
 
         Raises:
-            RevocationListUnavailable: nothing was changed.
+            as `clear`.
         """
-        if self._is_own(session_key):
+        found = self._other(session_key)
+        if found is None:
             self.clear()
-            return
-        found = self.session_storage_connector.session_id_of(session_key)
-        if found is not None:
-            scope = self._lifecycle.scopes.session(found)
-            self._carry_out(functools.partial(self._lifecycle.end_steps, scope))
+        elif found:
+            self._request.carry_out(functools.partial(end_steps, self._rules, found))
 
     async def adelete(self, session_key: str | None = None) -> None:
         """`delete`, awaitable."""
-        await self.acheck()
-        if self._is_own(session_key):
+        await self._request.acheck()
+        found = self._other(session_key)
+        if found is None:
             await self.aclear()
-        else:
-            await self.session_storage_connector.adelete_session(session_key)
+        elif found:
+            await self._request.arun(end_steps(self._rules, found))
+
+    def _other(self, session_key: str | None) -> bytes | None:
+        """The id of another session than this one; None for this one, b"" for no session."""
+        if not session_key or session_key == self._request.token:
+            return None
+        self._touch()
+        found = self._request.connector.session_id_of(session_key)
+        return None if found is not None and found == id_to_end(self._request) else found or b""
+
+    @property
+    def _rules(self) -> Rules:
+        return self._request.connector.rules
 
     def cycle_key(self) -> None:
-        """Give the session a new id at its save, and revoke the old one there."""
-        self._touch()
-        with self._lock:
-            self._cycle = self._base is not None
+        """Give the session a new id, at once; the old one is revoked at its save."""
+        cycle(self._request, self)
 
     def supersede(self) -> None:
         """Refuse, at once, every token of this session issued so far; save gives a new one.
@@ -287,82 +367,38 @@ class SessionStore(SessionState):
         Raises:
             SessionRevoked: the other request won, or the session was revoked.
             RevocationListUnavailable: nothing was changed.
-            SessionError: in a coroutine with a list across the network; await asupersede().
+            SessionError: the response has started; or in a coroutine with a list across the
+                network: await asupersede().
         """
-        base = self._superseded()
+        base = superseded(self._request, self)
         if base is not None:
-            self._adopt(self.run(self._lifecycle.supersede_steps(base)))
+            self._request.adopt(self._request.run(supersede_steps(self._rules, base)))
 
     async def asupersede(self) -> None:
         """`supersede`, awaitable."""
-        await self.acheck()
-        base = self._superseded()
+        await self._request.acheck()
+        base = superseded(self._request, self)
         if base is not None:
-            self._adopt(await self.arun(self._lifecycle.supersede_steps(base)))
-
-    def _superseded(self) -> Opened | None:
-        """What supersede() is about; None for a visitor, who has no token to be refused."""
-        self._touch()
-        if self._base is None and isinstance(self._checked, Refusal) and self._checked.revoked:
-            # The other request won before this one even loaded: it must not spend either.
-            raise self._lifecycle.revoked(self._checked.reason)
-        return self._base
+            self._request.adopt(await self._request.arun(supersede_steps(self._rules, base)))
 
     def delete_other_sessions(self) -> None:
         """Revoke every other session of this subject; what a password change calls.
 
         Raises:
-            SessionError: the session has no subject.
+            SessionError: the session has no subject, or the response has started.
             SessionRevoked: the session was itself revoked; the revocation of the others stands.
             RevocationListUnavailable: nothing was changed.
         """
-        self._carry_out(functools.partial(self._delete_others_steps, self._subject()))
+        request = self._request
+        subject = subject_to_end(request, self)
+        request.carry_out(functools.partial(delete_other_sessions_steps, request, subject))
 
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
-        await self.acheck()
-        await self.arun(self._delete_others_steps(self._subject()))
+        request = self._request
+        await request.acheck()
+        await request.arun(delete_other_sessions_steps(request, subject_to_end(request, self)))
 
-    def _delete_others_steps(self, subject: str) -> Steps[None]:
-        if self._base is not None and self._base.claims.subject == subject:
-            self._adopt((yield from self._lifecycle.delete_others_steps(self._base)))
-        else:  # logged in by this very request: the save that is due takes the new epoch along
-            yield from self._lifecycle.raise_steps(self._lifecycle.scopes.subject(subject))
 
-    def _subject(self) -> str:
-        self._touch()
-        subject = self._lifecycle.subject_of(self)
-        if subject is None:
-            raise SessionError(
-                "The session has no subject: nobody is logged in under the key "
-                f"{self._lifecycle.settings.subject_key!r} (SESSION_SUBJECT_KEY)."
-            )
-        return subject
-
-    def _is_own(self, session_key: str | None) -> bool:
-        if not session_key or session_key == self._key:
-            return True
-        self._touch()
-        found = self.session_storage_connector.session_id_of(session_key)
-        return self._base is not None and self._base.claims.session_id == found
-
-    def _carry_out(self, steps: Callable[[], Steps[Any]]) -> None:
-        """Now; or before the response starts, where a plain call can't wait for the network."""
-        if self._network_in_loop():
-            self._pending = (*self._pending, steps)
-        else:
-            self.run(steps())
-
-    def _adopt(self, base: Opened) -> None:
-        self._base = base
-        self._owed = True
-
-    def _forget(self) -> None:
-        if self._base is not None:
-            self._start("")
-            self._fill()
-            self._delete_cookie = True
-        else:
-            dict.clear(self)
-            self._written = False
-            self._expiry = self._browser_length = None
+def _as_datetime(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -6,59 +6,59 @@ like a token that was just opened.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from typing import Generic, TypeVar
-
-from .._forks import watch_forks
 
 Value = TypeVar("Value")
 
 
 class TokenCache(Generic[Value]):
-    """Token text to what was verified of it; the oldest entry leaves first. Thread-safe.
+    """Token text to what was verified of it. Safe for threads and forks: it has no lock.
+
+    Two generations: new tokens go into the young one; once that holds half of what may be kept, it
+    becomes the old one, and what was the old one is forgotten.
 
     Args:
-        size: most entries; 0 keeps none.
+        most: entries kept at most; 0 keeps none.
+        most_bytes: bytes kept at most, by what `put` is told.
     """
 
-    __slots__ = ("__weakref__", "_entries", "_lock", "_size", "get")
+    __slots__ = ("_most_bytes", "_most_entries", "_old", "_young", "_young_bytes")
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[str, Value] = OrderedDict()
-        self._lock = threading.Lock()
-        watch_forks(self)
-        # One lookup in a dict needs no lock; bound here, it costs no second call.
-        self.get: Callable[[str], Value | None] = self._entries.get
-
-    def put(self, token: str, value: Value) -> None:
-        """Keep a token; where there is no room the one kept longest goes."""
-        if not self._size:
-            return
-        with self._lock:
-            self._entries[token] = value
-            if len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-
-    def discard(self, token: str) -> None:
-        """Forget a token that was refused."""
-        with self._lock:
-            self._entries.pop(token, None)
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most_entries = most // 2
+        self._most_bytes = most_bytes // 2
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock:
-            self._entries.clear()
+        self._old: dict[str, Value] = {}
+        self._young: dict[str, Value] = {}
+        self._young_bytes = 0
 
-    def before_fork(self) -> None:
-        """Hold off other threads, so that the child gets no lock that nobody releases."""
-        self._lock.acquire()
+    def get(self, token: str) -> Value | None:
+        """What was verified of a token; None if it is not kept."""
+        value = self._young.get(token)
+        return self._old.get(token) if value is None else value
 
-    def after_fork(self) -> None:
-        """Go on, in parent and child."""
-        self._lock.release()
+    def put(self, token: str, value: Value, size: int) -> None:
+        """Keep a token.
+
+        Args:
+            size: bytes that it takes.
+        """
+        # Two threads here at once may count wrong or lose an entry, which costs a decryption.
+        self._young_bytes += size
+        if len(self._young) >= self._most_entries or self._young_bytes > self._most_bytes:
+            if size > self._most_bytes or not self._most_entries:
+                self._young_bytes -= size
+                return
+            self._old, self._young, self._young_bytes = self._young, {}, size
+        self._young[token] = value
+
+    def discard(self, token: str) -> None:
+        """Forget a token that was refused."""
+        self._young.pop(token, None)
+        self._old.pop(token, None)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._old) + len(self._young)

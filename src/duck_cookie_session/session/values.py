@@ -20,10 +20,15 @@ _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie 
 
 
 class Expiry(NamedTuple):
-    """A lifetime in milliseconds that each save renews, or (lifetime 0) a fixed end."""
+    """A lifetime that each save renews, or a fixed end.
 
-    lifetime: int
-    until: int = 0
+    Attributes:
+        lifetime_ms: 0 for a fixed end.
+        until_ms: the fixed end, milliseconds since 1970.
+    """
+
+    lifetime_ms: int
+    until_ms: int = 0
 
     @classmethod
     def of(cls, value: float | timedelta | datetime) -> Expiry:

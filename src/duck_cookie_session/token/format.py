@@ -32,7 +32,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from ..errors import TokenRefused
+from ..errors import Reason, TokenRefused
 from ..settings import COOKIE_LIMIT
 from .keys import FORMAT_VERSION, KeyRing
 
@@ -150,13 +150,13 @@ def open_token(ring: KeyRing, token: str) -> tuple[Claims, bytes, int]:
     text = _one_spelling(token)
     decrypted = ring.decrypt(text + _PADDING[len(text) % 4])
     if decrypted is None:
-        raise TokenRefused("no key")
+        raise TokenRefused(Reason.NO_KEY)
     plain, number = decrypted
     try:
         claims, data = _parse(plain)
     except (struct.error, IndexError, ValueError, zlib.error) as error:
         # Made with our key but not in our format: another version, or another use of the secret.
-        raise TokenRefused("malformed") from error
+        raise TokenRefused(Reason.MALFORMED) from error
     return claims, data, number
 
 
@@ -168,10 +168,10 @@ def issued_at(token: str) -> int:
 def _one_spelling(token: str) -> bytes:
     """The token as bytes if it is in its one spelling; decides before any key is touched."""
     if not 0 < len(token) <= COOKIE_LIMIT or not token.isascii():
-        raise TokenRefused("malformed")
+        raise TokenRefused(Reason.MALFORMED)
     text = token.encode("ascii")
     if text.translate(None, _ALPHABET) or text[-1] not in _LAST[len(text) % 4]:
-        raise TokenRefused("malformed")
+        raise TokenRefused(Reason.MALFORMED)
     return text
 
 

@@ -1,0 +1,97 @@
+"""Ending: what a request does to its own session, and to those of its subject."""
+
+from __future__ import annotations
+
+import functools
+
+from ..errors import Reason, SessionError
+from .judging import Opened, Refusal
+from .planning import planned_id
+from .request import Data, RequestSession
+from .revoking import delete_others_steps, end_steps, raise_steps
+from .steps import Steps
+
+_ENDED_ALL_THE_SAME = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED})
+_REVOKED = frozenset({Reason.ENDED, Reason.SUPERSEDED, Reason.SUBJECT_REVOKED, Reason.ALL_REVOKED})
+
+
+def id_to_end(request: RequestSession) -> bytes | None:
+    """The session that a logout ends: also one whose token has expired or was superseded."""
+    if request.base is not None:
+        return request.base.claims.session_id
+    if isinstance(request.found, Refusal) and request.found.reason in _ENDED_ALL_THE_SAME:
+        return request.found.session_id
+    return None
+
+
+def clear(request: RequestSession, data: Data) -> None:
+    """End the session, then empty the contents."""
+    request.refuse_if_closed()
+    request.load_into(data)
+    with request.lock:
+        session_id = id_to_end(request)
+        if session_id is not None:
+            request.carry_out(functools.partial(end_steps, request.connector.rules, session_id))
+        request.forget(data)
+
+
+async def aclear(request: RequestSession, data: Data) -> None:
+    """`clear`, awaitable: revoked when this returns."""
+    request.refuse_if_closed()
+    await request.acheck()
+    request.load_into(data)
+    session_id = id_to_end(request)
+    if session_id is not None:
+        await request.arun(end_steps(request.connector.rules, session_id))
+    request.forget(data)
+
+
+def cycle(request: RequestSession, data: Data) -> None:
+    """Draw the id that the session gets at its save."""
+    request.refuse_if_closed()
+    request.load_into(data)
+    with request.lock:
+        request.cycled = request.base is not None
+        request.drawn = None
+        planned_id(request, data)
+
+
+def superseded(request: RequestSession, data: Data) -> Opened | None:
+    """What supersede() is about; None for a visitor, who has no token to be refused.
+
+    Raises:
+        SessionRevoked: another request won before this one even loaded.
+    """
+    request.refuse_if_closed()
+    request.load_into(data)
+    found = request.found
+    if request.base is None and isinstance(found, Refusal) and found.reason in _REVOKED:
+        raise request.connector.rules.revoked(found.reason, found.session_id)
+    return request.base
+
+
+def subject_to_end(request: RequestSession, data: Data) -> str:
+    """Whose other sessions delete_other_sessions() is about.
+
+    Raises:
+        SessionError: the session has no subject, or the response has started.
+    """
+    request.refuse_if_closed()
+    request.load_into(data)
+    rules = request.connector.rules
+    subject = rules.subject_of(data)
+    if subject is None:
+        raise SessionError(
+            "The session has no subject: nobody is logged in under the key "
+            f"{rules.subject_key!r} (SESSION_SUBJECT_KEY)."
+        )
+    return subject
+
+
+def delete_other_sessions_steps(request: RequestSession, subject: str) -> Steps[None]:
+    """Revoke every other session of the subject."""
+    rules = request.connector.rules
+    if request.base is not None and request.base.claims.subject == subject:
+        request.adopt((yield from delete_others_steps(rules, request.base)))
+    else:  # logged in by this very request: the save that is due takes the new epoch along
+        yield from raise_steps(rules, rules.scopes.subject(subject))

@@ -1,0 +1,93 @@
+"""The one decision: what a response needs of its session. Whoever wants to know asks here."""
+
+from __future__ import annotations
+
+import secrets
+
+from ..errors import InvalidArgument, SessionSerializationError
+from .judging import Refusal
+from .plan import DELETE, NOTHING, Need, Plan
+from .request import Data, RequestSession
+
+
+def planned_id(request: RequestSession, data: Data) -> bytes:
+    """The session id that the next save gives: a new one where somebody logs in or out."""
+    subject = request.connector.rules.subject_of(data)
+    base = request.base
+    if base is not None and subject == base.claims.subject and not request.cycled:
+        return base.claims.session_id
+    if request.drawn is None or request.drawn[1] != subject:
+        request.drawn = secrets.token_bytes(16), subject
+    return request.drawn[0]
+
+
+def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Plan:
+    """Decide what the response needs. Packs at most once, and only what may have changed.
+
+    Args:
+        asked: a save was asked for, so that a token is needed whether or not it is due.
+
+    Raises:
+        SessionSerializationError, InvalidArgument: a value or the subject can't be saved.
+    """
+    if not request.loaded:
+        request.load_into(data)
+    base, rules = request.base, request.connector.rules
+    empty = not dict.__len__(data)
+    if request.ended and empty:
+        return DELETE
+    if base is None and is_quiet(request, data):
+        return NOTHING
+    packed = request.changed(data)
+    need = Need.TOKEN
+    if base is None:
+        if not asked and (packed is None or empty):  # a visitor gets none for a mere look
+            return NOTHING
+    elif packed is not None:
+        if empty and not asked:
+            # A session that never had a subject was nobody's: nothing is worth an entry.
+            ends = rules.subject_key is None or base.claims.subject is not None
+            return Plan(Need.DELETE, ends_loaded=ends)
+    elif not (
+        asked
+        or request.owed
+        or request.cycled
+        or request.expiry is not None
+        or request.browser_length is not None
+    ):
+        if not rules.due_for_reissue(base):
+            return NOTHING
+        need = Need.REISSUE
+    return Plan(
+        need,
+        request.packed if packed is None else packed,
+        rules.subject_of(data),
+        planned_id(request, data),
+        request.expiry,
+        request.browser_length,
+        True,
+        request.owed,
+    )
+
+
+def needs_update(request: RequestSession, data: Data) -> bool:
+    """Whether the response has to carry a cookie, or revocations wait for it."""
+    if not request.accessed:
+        return False
+    if request.pending:
+        return True
+    try:
+        return make_plan(request, data).need is not Need.NOTHING
+    except (SessionSerializationError, InvalidArgument):
+        return True  # saving says what is wrong
+
+
+def is_quiet(request: RequestSession, data: Data) -> bool:
+    """Whether the cookie was that of a session that ended moments ago, and nobody logs in."""
+    found = request.found
+    if not isinstance(found, Refusal) or not found.quiet_until_ms:
+        return False
+    rules = request.connector.rules
+    if rules.subject_key is None or rules.now_ms() >= found.quiet_until_ms:
+        return False
+    return dict.get(data, rules.subject_key) is None

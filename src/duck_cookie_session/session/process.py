@@ -1,0 +1,116 @@
+"""The connector of a process: what adapters registered, `configure()` described or Duck's settings
+name."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from .._forks import watch_forks
+from ..errors import InvalidArgument, InvalidSettings
+from ..settings import SessionSettings
+from .connector import SessionStorageConnector, StorageClass, check_storage, checked_settings
+from .duck import duck_session_settings, duck_settings, import_storage
+
+
+class _Globals:
+    """Holder of the process's connector, and of what it is to be built from."""
+
+    session_storage_connector: SessionStorageConnector | None = None
+    configured: tuple[SessionSettings, StorageClass] | None = None
+
+
+globals: _Globals = _Globals()  # the name is given by the interface
+
+_registered: weakref.WeakKeyDictionary[SessionStorageConnector, str] = weakref.WeakKeyDictionary()
+
+
+class _Lock:
+    """The lock of this module, which no fork copies while it is held."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        watch_forks(self)
+
+    def before_fork(self) -> None:
+        """Wait until nobody builds a connector."""
+        self.lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in parent and child."""
+        self.lock.release()
+
+
+_guard = _Lock()
+
+
+def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> None:
+    """Say what the process's connector is to be built from; replaces one that was built.
+
+    Args:
+        settings: the application's.
+        session_storage_cls: as for `SessionStorageConnector`.
+
+    Raises:
+        InvalidArgument: `settings` are no SessionSettings.
+        InvalidSettings: the storage can't give a revocation list.
+    """
+    check_storage(session_storage_cls, checked_settings(settings))
+    with _guard.lock:
+        old, globals.session_storage_connector = globals.session_storage_connector, None
+        globals.configured = (settings, session_storage_cls)
+    if old is not None:
+        old.close()
+
+
+def register(connector: object, user: str) -> SessionStorageConnector:
+    """Note that an adapter serves an application with this connector.
+
+    Args:
+        user: who serves with it, for messages.
+
+    Raises:
+        InvalidArgument: it is no connector.
+    """
+    if not isinstance(connector, SessionStorageConnector):
+        raise InvalidArgument(
+            f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
+        )
+    with _guard.lock:
+        _registered[connector] = user
+    return connector
+
+
+def get_session_storage_connector() -> SessionStorageConnector:
+    """The process's one connector: the one built from `configure()`, else the one that an adapter
+    serves with, else one built from Duck's settings. Safe for threads and forks.
+
+    Raises:
+        InvalidSettings: there is none of these, or adapters serve with several.
+    """
+    connector = globals.session_storage_connector
+    if connector is not None:
+        return connector
+    with _guard.lock:
+        connector = globals.session_storage_connector
+        if connector is not None:
+            return connector
+        if globals.configured is not None:
+            settings, storage = globals.configured
+        else:
+            served = [(made, user) for made, user in _registered.items() if made.is_open]
+            if len(served) > 1:
+                users = ", ".join(
+                    f"{user} (cookie {made.settings.cookie_name!r})" for made, user in served
+                )
+                raise InvalidSettings(
+                    f"This process has several session connectors: {users}. Keep the one that is "
+                    "meant in a variable where it is made, and call its methods."
+                )
+            if served:
+                return served[0][0]
+            duck = duck_settings()
+            settings, storage = duck_session_settings(), import_storage(duck.get("SESSION_STORAGE"))
+        connector = SessionStorageConnector(storage, settings=settings)
+        globals.session_storage_connector = connector
+    return connector

@@ -1,0 +1,371 @@
+"""What one request knows of its session: a record, how it is loaded, and how its list is asked.
+
+Every kind of store owns one of these: the dict of Duck, ASGI and Flask, and Django's. The contents
+stay with the store and are handed in as `data`. What the response needs is decided in `plan`;
+`saving` and `ending` act on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from .._log import logger
+from ..errors import RevocationListUnavailable, SessionError, SessionSerializationError
+from ..token.payload import pack
+from .connector import SessionStorageConnector
+from .judging import Opened, Refusal
+from .process import get_session_storage_connector
+from .steps import Result, Steps, arun, run
+from .values import Expiry
+
+Cookie = str | Callable[[], str | None] | None
+"""A cookie's value, or what finds it at the first touch; None or "" for a visitor."""
+
+Data = dict[Any, Any]
+
+PROCESS: Any = object()
+"""Stands for the process's connector, which is found at first need."""
+
+_EMPTY = pack({})
+_REMOVED: Any = object()
+
+
+class Phase(Enum):
+    """Whether a response is still to come."""
+
+    ALONE = "no adapter has said that there will be one"
+    OPEN = "still to come: what is queued is carried out before it starts"
+    CLOSED = "has started: no cookie can go out any more"
+
+
+class RequestSession:
+    """One request's knowledge of its session.
+
+    Built for every request, so that making one sets as little as it can: the rest are the
+    defaults below.
+
+    Args:
+        cookie: the cookie's value, or what finds it.
+        connector: the application's, or `PROCESS`; None where the store has none.
+    """
+
+    phase: Phase = Phase.ALONE
+    debug: bool = False
+    """Whether a write that is lost raises; else it is logged."""
+    accessed: bool = False
+    """Whether anybody looked into the contents or wrote to them."""
+    list_failed: bool = False
+    """Whether the list did not answer in this request: what becomes a 503."""
+    outgoing: str | None = None
+    """What the cookie has to be: a token, "" to delete it, None for no cookie."""
+
+    found: Opened | Refusal | None = None
+    """What the request's token turned out to be; None before the list was asked."""
+    loaded: bool = False
+    base: Opened | None = None
+    """The live token that the contents come from, loaded or saved; None for a visitor."""
+    written: bool = False
+    """Whether a call changed the contents themselves."""
+    exposed: bool = False
+    """Whether a value that can change in place was handed out or taken in."""
+    expiry: Expiry | None = None
+    """One that was asked for and is not saved yet."""
+    browser_length: bool | None = None
+    """The same for whether the cookie goes with the browser."""
+
+    packed: bytes = _EMPTY
+    """What the contents are compared with."""
+    overlay: Data | None = None
+    """Writes that came with another token."""
+    drawn: tuple[bytes, str | None] | None = None
+    """An id that the session is to get, and the subject for whom it was drawn."""
+    cycled: bool = False
+    """Whether cycle_key() was called since the last save."""
+    owed: bool = False
+    """Whether a revocation by this request has killed the browser's token."""
+    ended: bool = False
+    """Whether the session was ended here: its cookie is to be deleted."""
+    pending: tuple[Callable[[], Steps[Any]], ...] = ()
+    """Revocations yet to be done."""
+
+    def __init__(self, cookie: Cookie, connector: Any) -> None:
+        self._cookie = cookie
+        self._connector = connector
+        self.lock = threading.RLock()
+
+    def begin(self, cookie: Cookie) -> None:
+        """Forget the session and know nothing but its cookie."""
+        self._cookie = cookie
+        self.found = self.base = self.expiry = self.browser_length = None
+        self.loaded = self.written = self.exposed = False
+        self.packed = _EMPTY
+        self.overlay = self.drawn = None
+        self.cycled = self.owed = self.ended = False
+
+    @property
+    def token(self) -> str | None:
+        """The token: the one that came with the request, after a save the new one."""
+        cookie = self._cookie
+        if callable(cookie):
+            cookie = self._cookie = cookie()
+        return cookie
+
+    # The connector, and asking its list.
+
+    @property
+    def connector(self) -> SessionStorageConnector:
+        """The connector that this session goes by.
+
+        Raises:
+            ValueError: there is none.
+            TypeError: it is something else.
+        """
+        connector = self._connector
+        if connector is PROCESS:
+            connector = self._connector = get_session_storage_connector()
+        if not isinstance(connector, SessionStorageConnector):
+            raise wrong_connector(connector)
+        return connector
+
+    @connector.setter
+    def connector(self, connector: object) -> None:
+        self._connector = connector
+
+    @property
+    def has_connector(self) -> bool:
+        """Whether anything was given as connector."""
+        return self._connector is not None
+
+    def blocks_loop(self) -> bool:
+        """Whether a plain call would block a running event loop on the network."""
+        if self.connector.revocations.local:
+            return False
+        return asyncio._get_running_loop() is not None
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """Carry out steps with plain calls, one thread at a time.
+
+        Raises:
+            SessionError: in a coroutine with a list across the network.
+        """
+        if self.blocks_loop():
+            steps.close()
+            raise SessionError(
+                "The revocation list is across the network and a plain call would block the event "
+                "loop: await the twin of the call (async_save, aclear, adelete, asupersede, "
+                "adelete_other_sessions, asession_headers)."
+            )
+        try:
+            with self.lock:
+                return run(self.connector.revocations, steps)
+        except RevocationListUnavailable:
+            self.list_failed = True
+            raise
+
+    async def arun(self, steps: Steps[Result]) -> Result:
+        """`run`, awaitable. No lock is held meanwhile."""
+        try:
+            return await arun(self.connector.revocations, steps)
+        except RevocationListUnavailable:
+            self.list_failed = True
+            raise
+
+    def carry_out(self, steps: Callable[[], Steps[Any]]) -> None:
+        """Revoke now; or before the response starts, where a plain call can't wait.
+
+        Raises:
+            SessionError: a plain call can't wait, and no response is to come.
+        """
+        if self.phase is Phase.OPEN and self.blocks_loop():
+            self.pending = (*self.pending, steps)
+        else:
+            self.run(steps())
+
+    # Loading.
+
+    def check(self) -> None:
+        """Open the token and ask the list, before anything touches the contents."""
+        if self.loaded or self.found is not None or not self.token:
+            return
+        try:
+            self.found = self.connector.load(self.token)
+        except RevocationListUnavailable:
+            self.list_failed = True
+            raise
+
+    async def acheck(self) -> None:
+        """`check`, awaitable."""
+        if self.loaded or self.found is not None or not self.token:
+            return
+        try:
+            self.found = await self.connector.aload(self.token)
+        except RevocationListUnavailable:
+            self.list_failed = True
+            raise
+
+    def load_into(self, data: Data) -> None:
+        """Fill the contents if that was not done yet; a refused token loads as empty.
+
+        Raises:
+            RevocationListUnavailable: under `on_unreachable="refuse"`.
+            SessionError: in a coroutine with a list across the network that was not asked yet.
+        """
+        self.accessed = True
+        with self.lock:
+            if self.loaded:
+                return
+            if self.found is None and self.token:
+                if self.blocks_loop():
+                    raise SessionError(
+                        "The session is not loaded and its revocation list is across the network: "
+                        "await session.aload() before touching it in a coroutine."
+                    )
+                self.check()
+            dict.clear(data)
+            if isinstance(self.found, Opened):
+                contents = self.connector.rules.unpacked(self.found)
+                if contents is not None:
+                    self.base, self.packed = self.found, self.found.data
+                    dict.update(data, contents)
+            if self.overlay is not None:
+                self._lay_over(data, self.overlay)
+            self.loaded = True
+
+    def _lay_over(self, data: Data, overlay: Data) -> None:
+        for key, value in overlay.items():
+            if value is _REMOVED:
+                dict.pop(data, key, None)
+            else:
+                dict.__setitem__(data, key, value)
+        self.overlay = None
+        self.written = self.exposed = True
+
+    def assign_token(self, data: Data, token: str | None) -> None:
+        """Go on with another token; what was written lies over what is loaded then."""
+        overlay = self._changes(data)
+        ended = self.ended and not token
+        self.begin(token)
+        self.ended, self.overlay = ended, overlay
+
+    def _changes(self, data: Data) -> Data | None:
+        if not self.loaded:
+            return self.overlay
+        if not self.modified(data):
+            return None
+        before = (self.base and self.connector.rules.unpacked(self.base)) or {}
+        changes = {key: _REMOVED for key in before if not dict.__contains__(data, key)}
+        for key, value in dict.items(data):
+            if key not in before or pack({key: value}) != pack({key: before[key]}):
+                changes[key] = value
+        return changes
+
+    # What changed.
+
+    def modified(self, data: Data) -> bool:
+        """Whether the contents changed since they were loaded, in nested values too."""
+        if not self.loaded:
+            return self.overlay is not None
+        try:
+            return self.changed(data) is not None
+        except SessionSerializationError:
+            return True  # it could be packed when it was loaded; saving says what is wrong
+
+    def changed(self, data: Data) -> bytes | None:
+        """The packed data if they changed, else None."""
+        if not self.written and not self.exposed:
+            return None
+        packed = pack(dict(dict.items(data)))
+        return packed if self.written or packed != self.packed else None
+
+    def mark(self, data: Data, *, modified: bool) -> None:
+        """Have the contents count as changed; or as they are now, as not changed."""
+        self.load_into(data)
+        self.written = modified
+        if not modified:
+            self.packed = pack(dict(dict.items(data)))
+
+    def take(self, saved: Opened) -> None:
+        """Go on with a token that was saved just now, and hand it out."""
+        self.base = self.found = saved
+        self._cookie = self.outgoing = saved.token
+        self.packed = saved.data
+        self.exposed = True  # another thread may have written since the data were packed
+        self.owed, self.drawn = False, None
+
+    def settle(self) -> None:
+        """Forget what was to be saved: it is."""
+        self.written = self.cycled = self.ended = False
+        self.expiry = self.browser_length = None
+
+    def delete_cookie(self, data: Data) -> None:
+        """Empty the contents, and have the response delete the cookie."""
+        self.begin("")
+        dict.clear(data)
+        self.loaded = True
+        self.outgoing = ""
+
+    def forget(self, data: Data) -> None:
+        """Empty the contents; a live session's cookie is to be deleted."""
+        dict.clear(data)
+        if self.base is not None:
+            self.begin("")
+            self.loaded = self.ended = True
+        else:
+            self.written = False
+            self.expiry = self.browser_length = self.drawn = None
+
+    def adopt(self, base: Opened) -> None:
+        """Go on with epochs that a revocation of this request has set."""
+        self.base = base
+        self.owed = True
+
+    @property
+    def cookie_max_age(self) -> int | None:
+        """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
+        if self.base is None or self.base.claims.browser_length:
+            return None
+        return max(0, -(-(self.base.claims.expires_ms - self.connector.rules.now_ms()) // 1000))
+
+    # Once the response has started.
+
+    def refuse_if_closed(self) -> None:
+        """Refuse what would kill the browser's cookie when no other can reach it any more.
+
+        Raises:
+            SessionError: the response has started.
+        """
+        if self.phase is Phase.CLOSED:
+            raise SessionError(
+                "The response has started, so no cookie can go out and the session can't be ended "
+                "or saved from here. Do it before the response starts or a websocket is accepted; "
+                "to log out from here, call connector.delete_session(session.session_id) or await "
+                "connector.adelete_session(session.session_id)."
+            )
+
+    def write_lost(self, key: object) -> None:
+        """Say that a write comes too late to be saved.
+
+        Raises:
+            SessionError: in debug and testing modes.
+        """
+        lost = (
+            f"session[{key!r}] was written after the response had started: the change is lost. "
+            "Write before the response starts or a websocket is accepted."
+        )
+        if self.debug:
+            raise SessionError(lost)
+        logger.error("%s", lost)
+
+
+def wrong_connector(connector: object) -> Exception:
+    """What is raised where a store has no connector, or something else in its place."""
+    if connector is None:
+        return ValueError("The session store has no session storage connector.")
+    return TypeError(
+        f"The session storage connector of the store is a {type(connector).__name__}, not a "
+        "SessionStorageConnector."
+    )

@@ -1,0 +1,55 @@
+"""Revoking: one session, every one of a subject, all but one, or all."""
+
+from __future__ import annotations
+
+from ..errors import Reason
+from ..revocation.base import Standing
+from .judging import Opened
+from .rules import Rules
+from .steps import CompareAndRaise, End, Lookup, Raise, Steps
+
+
+def end_steps(rules: Rules, session_id: bytes) -> Steps[None]:
+    """End one session for good."""
+    yield End(rules.scopes.session(session_id))
+    rules.stats.count("revoked")
+
+
+def raise_steps(rules: Rules, scope: bytes) -> Steps[int]:
+    """Refuse every token of a subject, or all tokens, issued so far."""
+    epoch: int = yield Raise(scope)
+    rules.stats.count("revoked")
+    return epoch
+
+
+def supersede_steps(rules: Rules, base: Opened) -> Steps[Opened]:
+    """Refuse every token of the session issued so far; of two at once, one wins."""
+    standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
+    reason = rules.judge(base, standing)
+    if reason is not None:
+        raise rules.revoked(reason, base.claims.session_id)
+    stands = dict(zip(base.scopes, standing.epochs, strict=True))
+    raised: int | None = yield CompareAndRaise(base.session_scope, stands[base.session_scope])
+    if raised is None:
+        raise rules.revoked(Reason.SUPERSEDED, base.claims.session_id)
+    rules.stats.count("revoked")
+    return base.adopting(session=raised)
+
+
+def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:
+    """Revoke every other session of the subject; the session itself adopts the new epoch.
+
+    It is judged first. Where it is itself revoked by then, the revocation of the others stands
+    all the same, and SessionRevoked is raised.
+    """
+    while True:
+        standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
+        reason = rules.judge(base, standing)
+        if reason is not None:
+            yield from raise_steps(rules, base.subject_scope)
+            raise rules.revoked(reason, base.claims.session_id)
+        stands = dict(zip(base.scopes, standing.epochs, strict=True))
+        raised: int | None = yield CompareAndRaise(base.subject_scope, stands[base.subject_scope])
+        if raised is not None:
+            rules.stats.count("revoked")
+            return base.adopting(subject=raised)

@@ -1,0 +1,100 @@
+"""Saving: what a plan says is carried out for a request."""
+
+from __future__ import annotations
+
+import secrets
+
+from .._log import logger
+from ..errors import (
+    InvalidArgument,
+    RevocationListUnavailable,
+    SessionRevoked,
+    SessionSerializationError,
+    SessionTooLarge,
+)
+from .plan import Need, Plan
+from .planning import make_plan
+from .request import Data, RequestSession
+from .revoking import end_steps
+from .sealing import seal_steps
+from .steps import Steps
+
+
+def pending_steps(request: RequestSession) -> Steps[None]:
+    """Revocations that a plain call could not carry out; what fails stays for another try.
+
+    Raises:
+        SessionRevoked: the session itself was revoked by then; all of them are carried out.
+    """
+    revoked: SessionRevoked | None = None
+    while request.pending:
+        try:
+            yield from request.pending[0]()
+        except SessionRevoked as error:
+            revoked = error
+        request.pending = request.pending[1:]
+    if revoked is not None:
+        raise revoked
+
+
+def save_steps(request: RequestSession, data: Data) -> Steps[None]:
+    """Save because that was asked for, whether or not anything changed."""
+    if request.pending:
+        yield from pending_steps(request)
+    try:
+        plan = make_plan(request, data, asked=True)
+    except (SessionSerializationError, InvalidArgument):
+        yield from _reissue_owed_steps(request)
+        raise
+    if plan.need is Need.NOTHING:
+        logger.info("A request with the cookie of an ended session was not saved.")
+    yield from plan_steps(request, data, plan)
+
+
+def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
+    """Carry out a plan."""
+    base, rules = request.base, request.connector.rules
+    try:
+        if plan.need is Need.DELETE:
+            if base is not None and plan.ends_loaded:
+                yield from end_steps(rules, base.claims.session_id)
+            request.delete_cookie(data)
+        elif plan.need is not Need.NOTHING:
+            request.take((yield from seal_steps(rules, base, plan)))
+            request.settle()
+    except SessionTooLarge:
+        yield from _reissue_owed_steps(request)
+        raise
+    except SessionRevoked:
+        if request.base is base:  # else another task has saved it meanwhile
+            request.outgoing = None  # what an earlier save gave is revoked as well
+        raise
+    except RevocationListUnavailable:
+        if plan.need is not Need.REISSUE:
+            raise  # but a read never fails for a re-issue
+
+
+def drop_steps(request: RequestSession, data: Data) -> Steps[None]:
+    """What a request that failed still has to do: its revocations, but none of its changes."""
+    if request.loaded:
+        yield from pending_steps(request)
+        if request.ended:
+            request.delete_cookie(data)
+        yield from _reissue_owed_steps(request)
+
+
+def save_as_new_steps(request: RequestSession, data: Data) -> Steps[None]:
+    """Save the contents as another session; the loaded one lives on."""
+    plan = make_plan(request, data, asked=True)._replace(
+        session_id=secrets.token_bytes(16), ends_loaded=False
+    )
+    yield from plan_steps(request, data, plan)
+
+
+def _reissue_owed_steps(request: RequestSession) -> Steps[None]:
+    """Data as loaded under a live token, where a revocation of ours killed the browser's."""
+    base = request.base
+    if request.owed and base is not None:
+        claims = base.claims
+        plan = Plan(Need.TOKEN, base.data, claims.subject, claims.session_id, owed=True)
+        request.take((yield from seal_steps(request.connector.rules, base, plan)))

@@ -1,0 +1,164 @@
+"""Sealing: the loaded token judged by what stands now, and a new one made under that."""
+
+from __future__ import annotations
+
+from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionTooLarge
+from ..revocation.base import Standing
+from ..token.format import Claims, seal_token
+from ..token.payload import key_sizes, unpack
+from .judging import Opened
+from .plan import Need, Plan
+from .rules import Rules
+from .steps import CompareAndRaise, End, Lookup, Steps
+from .values import Expiry
+
+
+def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
+    """Seal a new token, after the loaded one was judged by what stands now.
+
+    Args:
+        base: the loaded token; None begins a session.
+        plan: what is to be sealed.
+
+    Raises:
+        SessionRevoked, SessionExpired, SessionTooLarge, RevocationListUnavailable.
+    """
+    # Read before the list is asked: a save that stalls must not outlive the entry against it.
+    now_ms = rules.now_ms()
+    moves = base is not None and plan.session_id != base.claims.session_id
+    scopes, asked = _scopes(rules, base, plan)
+    try:
+        standing: Standing = yield Lookup(asked, base.claims.checkpoint if base is not None else 0)
+    except RevocationListUnavailable as error:
+        standing = _unasked(rules, base, plan, asked, error)
+    else:
+        rules.last_standing = standing
+        reason = None if base is None else rules.judge(base, standing)
+        if base is not None and reason is not None:
+            if reason is Reason.FORGOTTEN:
+                yield from rules.forgotten_steps(base)
+            raise rules.revoked(reason, base.claims.session_id)
+    stands = dict(zip(asked, standing.epochs, strict=True))
+    claims = _claims(rules, base, plan, scopes, stands, standing, now_ms)
+    token = seal_token(
+        rules.ring, claims, plan.packed, now_ms // 1000, deflate=rules.settings.compress
+    )
+    size = len(token) + rules.line_bytes
+    if size > rules.settings.max_cookie_bytes:
+        heaviest = key_sizes(unpack(plan.packed))[:5]
+        raise SessionTooLarge(size, rules.settings.max_cookie_bytes, heaviest)
+    if base is not None and moves and plan.ends_loaded:
+        session = base.session_scope
+        ended: int | None = yield CompareAndRaise(session, stands[session], last=True)
+        if ended is None:
+            raise rules.revoked(Reason.ENDED, base.claims.session_id)
+        rules.stats.count("revoked")
+    elif base is not None and claims.expires_ms <= now_ms:  # now: no earlier copy may outlive it
+        yield End(base.session_scope)
+        rules.stats.count("revoked")
+    rules.stats.count_issued()
+    if base is not None and not moves and plan.packed == base.data:
+        rules.stats.count("reissued")
+    return rules.keep(token, claims, plan.packed, scopes)
+
+
+def _scopes(
+    rules: Rules, base: Opened | None, plan: Plan
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """What the new token will be judged by, and what the list is asked for now."""
+    if base is not None and plan.session_id == base.claims.session_id:
+        return base.scopes, base.scopes
+    scopes = rules.scopes_of(plan.session_id, plan.subject)
+    # Nobody knows a new id yet, so it need not be asked for: what stands for it is 0.
+    new = tuple(scope for scope in scopes if scope != scopes[1])
+    if base is None:
+        return scopes, new
+    return scopes, (*base.scopes, *(scope for scope in new if scope not in base.scopes))
+
+
+def _claims(
+    rules: Rules,
+    base: Opened | None,
+    plan: Plan,
+    scopes: tuple[bytes, ...],
+    stands: dict[bytes, int],
+    standing: Standing,
+    now_ms: int,
+) -> Claims:
+    """What the new token says.
+
+    Args:
+        scopes: what it will be judged by.
+        stands: the epoch of each of them, and of what the loaded token was judged by.
+
+    Raises:
+        SessionExpired: the loaded one has expired.
+    """
+    created_ms = now_ms - now_ms % 1000  # the claims hold whole seconds
+    expiry, browser_length = plan.expiry, plan.browser_length
+    if base is not None:
+        old = base.claims
+        _refuse_expired(rules, base, now_ms, renewed=expiry is not None)
+        if plan.subject is None or plan.subject == old.subject:
+            created_ms = old.created_ms
+        if expiry is None:
+            expiry = Expiry(old.lifetime_ms, old.expires_ms)
+        if browser_length is None:
+            browser_length = old.browser_length
+    if expiry is None:
+        expiry = rules.default_expiry
+    if browser_length is None:
+        browser_length = rules.settings.expire_at_browser_close
+    return Claims(
+        plan.session_id,
+        created_ms,
+        rules.expires_ms(expiry, created_ms, now_ms),
+        expiry.lifetime_ms,
+        browser_length,
+        standing.birth,
+        standing.checkpoint if standing.reach else 0,
+        standing.reach,
+        stands.get(scopes[1], 0),
+        stands[scopes[2]] if plan.subject is not None else 0,
+        standing.epochs[0],
+        plan.subject,
+    )
+
+
+def _unasked(
+    rules: Rules,
+    base: Opened | None,
+    plan: Plan,
+    asked: tuple[bytes, ...],
+    error: RevocationListUnavailable,
+) -> Standing:
+    """What a save goes by while the list does not answer, where it may go on at all.
+
+    Epochs that stood earlier are sound: a token that carries them is refused once the list is
+    back if anything was revoked since. An id can't be revoked unasked.
+    """
+    moves = base is not None and plan.session_id != base.claims.session_id
+    if plan.owed and not moves:  # judged by the revocation that this request has just made
+        rules.stats.count("unreachable")
+    else:
+        rules.unreachable(error)
+    last = rules.last_standing
+    if moves or plan.need is Need.REISSUE or (base is None and last is None):
+        raise error
+    if base is not None:
+        claims = base.claims
+        history = claims.birth, claims.checkpoint, claims.reach, claims.reach
+        return Standing(base.epochs, (), 0, *history)
+    if last is None:
+        raise error
+    epochs = (last.epochs[0], *(0 for _ in asked[1:]))
+    return last._replace(epochs=epochs)
+
+
+def _refuse_expired(rules: Rules, base: Opened, now_ms: int, *, renewed: bool) -> None:
+    if rules.past_absolute_age(base, now_ms):
+        raise SessionExpired(
+            "The session is past its absolute age and can't be saved; log in again."
+        )
+    if now_ms >= base.claims.expires_ms and not renewed:
+        raise SessionExpired("The session has expired; call set_expiry() first to renew it.")
