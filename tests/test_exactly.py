@@ -20,7 +20,6 @@ from typing import Any
 
 import msgpack
 import pytest
-from support import START, Clock, NetworkList, make_settings
 
 from duck_cookie_session import (
     InvalidArgument,
@@ -37,6 +36,7 @@ from duck_cookie_session.revocation.sqlite import FILE_NAME
 from duck_cookie_session.token.format import MAX_DATA_BYTES, Claims, open_token, seal_token
 from duck_cookie_session.token.keys import KeyRing
 from duck_cookie_session.token.payload import pack, unpack
+from tests.helpers import START, Clock, NetworkList, make_settings
 
 SETTINGS = make_settings()
 SCOPES = Scopes(SETTINGS)

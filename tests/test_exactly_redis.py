@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from redis_server import WHY_NOT, RedisServer, redis_binary
-from support import make_settings
 
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from duck_cookie_session.revocation._answers import Answers
 from duck_cookie_session.revocation._redis_format import key_of, script_keys
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
 from duck_cookie_session.revocation.redis import RedisRevocationList
+from tests.helpers import make_settings
+from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
 

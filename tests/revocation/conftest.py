@@ -1,4 +1,4 @@
-"""What the tests of the lists share: a clock to turn, settings, one list of each kind."""
+"""What the tests of the lists share: an application, and one list of each kind."""
 
 from __future__ import annotations
 
@@ -8,25 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from redis_server import WHY_NOT, RedisServer, redis_binary
 
 from duck_cookie_session.revocation.base import RevocationList, Scopes
 from duck_cookie_session.revocation.memory import MemoryRevocationList
 from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
-
-START = 1_800_000_000.0
-SECRET = "s" * 32
-
-
-@dataclass
-class Clock:
-    """Seconds since 1970, moved by the test."""
-
-    now: float = START
-
-    def __call__(self) -> float:
-        return self.now
+from tests.helpers import SECRET, Clock
 
 
 @dataclass(frozen=True)
@@ -59,11 +46,6 @@ def make_app() -> Callable[..., App]:
 @pytest.fixture
 def app(make_app: Callable[..., App]) -> App:
     return make_app()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -101,41 +83,3 @@ def local_list(request: pytest.FixtureRequest) -> RevocationList:
     if request.param == "memory":
         return request.getfixturevalue("memory")
     return request.getfixturevalue("make_sqlite")()
-
-
-@pytest.fixture(scope="session")
-def one_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server for all tests that do it no harm."""
-    if redis_binary() is None:
-        pytest.skip(WHY_NOT)
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def redis_server(one_redis: RedisServer) -> RedisServer:
-    """The shared server, empty."""
-    with one_redis.client() as client:
-        client.flushall()
-    return one_redis
-
-
-@pytest.fixture
-def make_redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    """Makes servers that the test may kill: `make_redis_server("--appendonly", "yes")`."""
-    if redis_binary() is None:
-        pytest.skip(WHY_NOT)
-    made: list[RedisServer] = []
-
-    def make(*arguments: str) -> RedisServer:
-        directory = tmp_path / f"redis{len(made)}"
-        directory.mkdir()
-        made.append(RedisServer(directory, *arguments))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.kill()
