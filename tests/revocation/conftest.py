@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,12 @@ from duck_cookie_session.revocation.memory import MemoryRevocationList
 from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
 from tests.helpers import SECRET, Clock
+
+if TYPE_CHECKING:  # what needs redis-py
+    import redis
+
+    from duck_cookie_session.revocation.redis import RedisRevocationList
+    from tests.helpers.redis_server import RedisServer
 
 
 @dataclass(frozen=True)
@@ -83,3 +90,31 @@ def local_list(request: pytest.FixtureRequest) -> RevocationList:
     if request.param == "memory":
         return request.getfixturevalue("memory")
     return request.getfixturevalue("make_sqlite")()
+
+
+@pytest.fixture
+def bare_redis(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A client of the shared server, to look and to interfere."""
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def make_redis_list(
+    redis_server: RedisServer, app: App
+) -> Iterator[Callable[..., RedisRevocationList]]:
+    """Makes lists on the shared server, or on the client given, bound to `app`."""
+    from duck_cookie_session.revocation.redis import RedisRevocationList
+
+    made: list[RedisRevocationList] = []
+
+    def make(**arguments: Any) -> RedisRevocationList:
+        if not {"client", "async_client"} & arguments.keys():
+            arguments["url"] = redis_server.url
+        made.append(RedisRevocationList(**{"timeout": 10, **arguments}))
+        made[-1].bind(app.settings)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
