@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support import Clock, Node, SwitchableList, make_settings
 
 from duck_cookie_session import RevocationList, SessionSettings, SQLiteRevocationList
 from duck_cookie_session.session_storage_connector import globals as process
+from tests.helpers import Clock, Node, SwitchableList, make_settings
+
+if TYPE_CHECKING:
+    from tests.helpers.redis_server import RedisServer  # needs redis-py
 
 # A deadline would make the suite fail on a busy machine, and says nothing of the code. A node
 # serves all examples of a test: each has sessions of its own.
@@ -104,3 +108,51 @@ def clean_process() -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture(scope="session")
+def needs_redis() -> None:
+    """Skips where there is no redis-server to start."""
+    pytest.importorskip("redis", reason="redis-py is not installed (extra `redis`)")
+    from tests.helpers.redis_server import WHY_NOT, redis_binary
+
+    if redis_binary() is None:
+        pytest.skip(WHY_NOT)
+
+
+@pytest.fixture(scope="session")
+def one_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server for all tests that do it no harm."""
+    from tests.helpers.redis_server import RedisServer
+
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_server(one_redis: RedisServer) -> RedisServer:
+    """The shared server, empty."""
+    with one_redis.client() as client:
+        client.flushall()
+    return one_redis
+
+
+@pytest.fixture
+def make_redis_server(needs_redis: None, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Makes servers that the test may kill: `make_redis_server("--appendonly", "yes")`."""
+    from tests.helpers.redis_server import RedisServer
+
+    made: list[RedisServer] = []
+
+    def make(*arguments: str) -> RedisServer:
+        directory = tmp_path / f"redis{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, *arguments))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()

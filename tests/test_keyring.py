@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-from support import OTHER_SECRET, SECRET, make_settings
 
 from duck_cookie_session.token.keys import KeyRing, derive_key
+from tests.helpers import OTHER_SECRET, SECRET, make_settings
 
 AT = 1_800_000_000
 

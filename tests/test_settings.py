@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import OTHER_SECRET, SECRET
 
 from duck_cookie_session import InvalidSettings, SessionSettings
+from tests.helpers import OTHER_SECRET, SECRET
 
 
 def make(**changed: Any) -> SessionSettings:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from support import OTHER_SECRET, SECRET, Node, SwitchableList, make_settings
 
 from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.token.format import (
@@ -21,6 +20,7 @@ from duck_cookie_session.token.format import (
     seal_token,
 )
 from duck_cookie_session.token.keys import KeyRing
+from tests.helpers import OTHER_SECRET, SECRET, Node, SwitchableList, make_settings
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 AT = 1_800_000_000

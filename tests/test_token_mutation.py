@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support import START, Clock, Node, SwitchableList, make_settings
 
 from duck_cookie_session import SessionSettings, SessionStore
+from tests.helpers import START, Clock, Node, SwitchableList, make_settings
 
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import make_vectors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import SECRET
 
 from duck_cookie_session import MemoryRevocationList, SessionSettings, SessionStorageConnector
 from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.token.format import Claims, id_from_text, issued_at, open_token, seal_token
 from duck_cookie_session.token.keys import KeyRing
 from duck_cookie_session.token.payload import pack, unpack
+from tests import make_vectors
+from tests.helpers import SECRET
 
 FILE = Path(__file__).with_name("vectors.json")
 VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())["vectors"]

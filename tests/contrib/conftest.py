@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from served import KINDS, Client, Site, serving
+
+from tests.contrib.served import KINDS, Client, Site, serving
 
 
 @pytest.fixture(scope="session")

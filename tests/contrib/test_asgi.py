@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Clock, NetworkList, SwitchableList, make_settings
 
 from duck_cookie_session import (
     InvalidSettings,
@@ -23,6 +22,7 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.session_storage_connector import globals as process
+from tests.helpers import Clock, NetworkList, SwitchableList, make_settings
 
 sys.path.append(str(Path(__file__).parent / "migration"))
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import COOKIE, SUBJECT_KEY, Client, Site
+
+from tests.contrib.served import COOKIE, SUBJECT_KEY, Client, Site
 
 LIST = "revocations.sqlite3"
 

@@ -13,7 +13,8 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings
-from support import SECRET
+
+from tests.helpers import SECRET
 
 sys.path.append(str(Path(__file__).parent / "migration"))
 

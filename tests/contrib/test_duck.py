@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from served import COOKIE, KINDS, Kind, serving
+
+from tests.contrib.served import COOKIE, KINDS, Kind, serving
 
 
 def duck(**environment: str) -> Kind:

@@ -11,10 +11,10 @@ from typing import Any
 import flask
 import pytest
 from flask.sessions import SessionMixin
-from support import SECRET, Clock, SwitchableList, make_settings
 
 from duck_cookie_session import InvalidSettings, SessionStorageConnector
 from duck_cookie_session.contrib.flask import CookieSessionInterface, FlaskSession
+from tests.helpers import SECRET, Clock, SwitchableList, make_settings
 
 sys.path.append(str(Path(__file__).parent / "migration"))
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_server import WHY_NOT, RedisServer, redis_binary
-from served import COOKIE, KINDS, Site, serving
+
+from tests.contrib.served import COOKIE, KINDS, Site, serving
+from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Clock, Node
 
 from duck_cookie_session import RevocationListUnavailable, SessionRevoked, SQLiteRevocationList
 from duck_cookie_session.revocation.sqlite import FILE_NAME
+from tests.helpers import Clock, Node
 
 from .programs import open_node
 

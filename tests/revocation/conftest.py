@@ -1,4 +1,4 @@
-"""What the tests of the lists share: a clock to turn, settings, one list of each kind."""
+"""What the tests of the lists share: an application, and one list of each kind."""
 
 from __future__ import annotations
 
@@ -6,27 +6,21 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis_server import WHY_NOT, RedisServer, redis_binary
 
 from duck_cookie_session.revocation.base import RevocationList, Scopes
 from duck_cookie_session.revocation.memory import MemoryRevocationList
 from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
+from tests.helpers import SECRET, Clock
 
-START = 1_800_000_000.0
-SECRET = "s" * 32
+if TYPE_CHECKING:  # what needs redis-py
+    import redis
 
-
-@dataclass
-class Clock:
-    """Seconds since 1970, moved by the test."""
-
-    now: float = START
-
-    def __call__(self) -> float:
-        return self.now
+    from duck_cookie_session.revocation.redis import RedisRevocationList
+    from tests.helpers.redis_server import RedisServer
 
 
 @dataclass(frozen=True)
@@ -59,11 +53,6 @@ def make_app() -> Callable[..., App]:
 @pytest.fixture
 def app(make_app: Callable[..., App]) -> App:
     return make_app()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -103,39 +92,29 @@ def local_list(request: pytest.FixtureRequest) -> RevocationList:
     return request.getfixturevalue("make_sqlite")()
 
 
-@pytest.fixture(scope="session")
-def one_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server for all tests that do it no harm."""
-    if redis_binary() is None:
-        pytest.skip(WHY_NOT)
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
+@pytest.fixture
+def bare_redis(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A client of the shared server, to look and to interfere."""
+    with redis_server.client() as client:
+        yield client
 
 
 @pytest.fixture
-def redis_server(one_redis: RedisServer) -> RedisServer:
-    """The shared server, empty."""
-    with one_redis.client() as client:
-        client.flushall()
-    return one_redis
+def make_redis_list(
+    redis_server: RedisServer, app: App
+) -> Iterator[Callable[..., RedisRevocationList]]:
+    """Makes lists on the shared server, or on the client given, bound to `app`."""
+    from duck_cookie_session.revocation.redis import RedisRevocationList
 
+    made: list[RedisRevocationList] = []
 
-@pytest.fixture
-def make_redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    """Makes servers that the test may kill: `make_redis_server("--appendonly", "yes")`."""
-    if redis_binary() is None:
-        pytest.skip(WHY_NOT)
-    made: list[RedisServer] = []
-
-    def make(*arguments: str) -> RedisServer:
-        directory = tmp_path / f"redis{len(made)}"
-        directory.mkdir()
-        made.append(RedisServer(directory, *arguments))
-        made[-1].start()
+    def make(**arguments: Any) -> RedisRevocationList:
+        if not {"client", "async_client"} & arguments.keys():
+            arguments["url"] = redis_server.url
+        made.append(RedisRevocationList(**{"timeout": 10, **arguments}))
+        made[-1].bind(app.settings)
         return made[-1]
 
     yield make
-    for server in made:
-        server.kill()
+    for one in made:
+        one.close()

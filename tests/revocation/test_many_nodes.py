@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fleet import Judge, Plan, run_fleet, summary
+from tests.revocation.fleet import Judge, Plan, run_fleet, summary
 
 STALE = 0.05
 

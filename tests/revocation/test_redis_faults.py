@@ -8,11 +8,11 @@ import random
 import time
 
 import pytest
-from fleet import Judge, Plan, run_fleet, summary
 
 from duck_cookie_session import RevocationListUnavailable, SessionSettings, SessionStorageConnector
 from duck_cookie_session.revocation.base import LAST_EPOCH
 from duck_cookie_session.revocation.redis import RedisRevocationList
+from tests.revocation.fleet import Judge, Plan, run_fleet, summary
 
 TIMEOUT = 0.5
 STALE = 0.05

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from typing import Any
 
 import pytest
 
 from duck_cookie_session.revocation.base import LAST_EPOCH, RevocationList, is_everything
 from duck_cookie_session.revocation.memory import MemoryRevocationList
+from tests.helpers import START, Clock, NetworkList
 
 
 def test_scopes_are_as_documented(app):
@@ -86,3 +88,66 @@ def test_a_list_that_lacks_a_call_can_not_be_made():
 
     with pytest.raises(TypeError, match="raise_epoch"):
         Half()
+
+
+# What the twins pass on
+
+
+class Recording(NetworkList):
+    """A list across the network: its awaitable twins leave the event loop's thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.calls: list[tuple[Any, ...]] = []
+
+    def lookup(self, scopes: Any, *, fresh: bool = True) -> tuple[int, ...]:
+        self.calls.append(("lookup", scopes, fresh, self._in_loop()))
+        return super().lookup(scopes, fresh=fresh)
+
+    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
+        self.calls.append(("compare", scope, expected, last, self._in_loop()))
+        return super().compare_and_raise(scope, expected, last=last)
+
+    def age(self, scope: bytes) -> float | None:
+        self.calls.append(("age", scope, self._in_loop()))
+        return super().age(scope)
+
+    @staticmethod
+    def _in_loop() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+
+def test_the_twins_of_a_network_list_pass_on_what_they_were_given(app: Any, clock: Clock) -> None:
+    the_list = Recording(clock)
+    the_list.bind(app.settings)
+    scope = app.session()
+
+    async def calls() -> None:
+        assert await the_list.alookup((scope,)) == (0,)
+        assert await the_list.alookup((scope,), fresh=False) == (0,)
+        assert await the_list.acompare_and_raise(scope, 0) == START * 1_000_000
+        assert await the_list.acompare_and_raise(scope, int(START * 1_000_000), last=True)
+        clock.tick(2)
+        assert await the_list.aage(scope) == pytest.approx(2, abs=1e-5)
+
+    asyncio.run(calls())
+    assert the_list.calls == [
+        ("lookup", (scope,), True, False),
+        ("lookup", (scope,), False, False),
+        ("compare", scope, 0, False, False),
+        ("compare", scope, int(START * 1_000_000), True, False),
+        ("age", scope, False),
+    ]
+
+
+def test_the_twin_of_a_local_list_passes_on_whether_an_older_answer_will_do(
+    app: Any, clock: Clock
+) -> None:
+    class Local(Recording):
+        local = True
+
+    the_list = Local(clock)
+    the_list.bind(app.settings)
+    asyncio.run(the_list.alookup((app.session(),), fresh=False))
+    asyncio.run(the_list.alookup((app.session(),)))
+    assert [call[2:] for call in the_list.calls] == [(False, True), (True, True)]

@@ -16,14 +16,18 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from duck_cookie_session.errors import InvalidArgument, RevocationListUnavailable
+from duck_cookie_session.revocation._sqlite_file import explain
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
-from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
+from duck_cookie_session.revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
+from tests.helpers import START, Clock, make_settings
 
 SETTINGS = SessionSettings(secret_keys="s" * 32)
 SCOPES = Scopes(SETTINGS)
@@ -733,3 +737,204 @@ def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory
     assert removed > 4800  # the others' raises swept some
     assert seen[:2] == [1000, 2000]
     assert the_list.survey(SCOPES.prefix).entries == len(seen)
+
+
+# To the last unit
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "list"
+
+
+@pytest.fixture
+def sqlite(folder: Path, clock: Clock) -> Iterator[SQLiteRevocationList]:
+    made = SQLiteRevocationList(folder, clock=clock, busy_timeout=0.05)
+    made.bind(SETTINGS)
+    yield made
+    made.close()
+
+
+def test_scopes_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> None:
+    sqlite.end(session(1))
+    connection = sqlite3.connect(folder / FILE_NAME)
+    found = {row[0]: row[1:] for row in connection.execute("SELECT * FROM epochs")}
+    connection.close()
+    micros = int(START * 1_000_000)
+    assert found[session(1)] == (LAST_EPOCH, micros)
+    assert found[SCOPES.prefix + b"c"] == (micros, micros)
+    assert found[SCOPES.prefix + b"r"] == (int(RETENTION * 1_000_000), micros)
+
+
+def test_a_list_without_entries_tells_its_bytes(sqlite: SQLiteRevocationList, folder: Path) -> None:
+    survey = sqlite.survey(SCOPES.prefix)
+    assert survey.entries == 0
+    assert survey.bytes is not None
+    assert survey.bytes > 0
+
+
+def test_another_thread_that_never_ends_its_write_is_named(sqlite: SQLiteRevocationList) -> None:
+    sqlite.end(session(1))
+    holding, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        sqlite.before_fork()  # holds off everybody
+        holding.set()
+        done.wait()
+        sqlite.after_fork()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait()
+    try:
+        with pytest.raises(
+            RevocationListUnavailable,
+            match=rf"{FILE_NAME} can't be used \(another thread is writing\): another program",
+        ):
+            sqlite.end(session(2))
+    finally:
+        done.set()
+        thread.join()
+    sqlite.end(session(2))
+
+
+def test_a_file_that_is_replaced_at_every_commit_is_given_up(folder: Path) -> None:
+    def replace() -> float:
+        for path in folder.iterdir():
+            path.unlink()
+        return START
+
+    the_list = SQLiteRevocationList(folder, clock=replace)
+    the_list.bind(SETTINGS)
+    with pytest.raises(
+        RevocationListUnavailable, match=r"\(the file is being replaced again and again\)"
+    ):
+        the_list.end(session(1))
+    the_list.close()
+
+
+def test_an_error_that_says_enough_is_not_explained(tmp_path: Path) -> None:
+    error = explain(tmp_path / "x", sqlite3.Error("odd"))
+    assert str(error) == (
+        f"The revocation list {tmp_path / 'x'} can't be used (odd): the error above says why."
+    )
+
+
+def test_what_can_not_be_read_names_the_file(folder: Path, clock: Clock) -> None:
+    folder.mkdir()
+    (folder / FILE_NAME).write_bytes(b"junk" * 4096)
+    the_list = SQLiteRevocationList(folder, clock=clock)
+    the_list.bind(SETTINGS)
+    calls = (the_list.age, the_list.end, lambda scope: the_list.lookup((scope,)))
+    for call in calls:
+        with pytest.raises(RevocationListUnavailable, match=FILE_NAME):
+            call(session(1))
+    the_list.close()
+
+
+def test_a_writer_waits_for_another_one(sqlite: SQLiteRevocationList, folder: Path) -> None:
+    sqlite.end(session(1))
+    patient = SQLiteRevocationList(folder, busy_timeout=30)
+    patient.bind(SETTINGS)
+    raw = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
+    raw.execute("BEGIN IMMEDIATE")
+    thread = threading.Thread(target=patient.end, args=(session(2),))
+    thread.start()
+    for _ in range(2_000):  # while it waits
+        assert sqlite.lookup((session(2),)) == (0,)
+    raw.execute("COMMIT")
+    raw.close()
+    thread.join()
+    assert sqlite.lookup((session(2),)) == (LAST_EPOCH,)
+    patient.close()
+
+
+def test_a_raise_that_first_notices_an_emptied_file(
+    sqlite: SQLiteRevocationList, folder: Path
+) -> None:
+    sqlite.end(session(1))
+    (folder / FILE_NAME).write_bytes(b"")
+    sqlite.end(session(2))
+    assert sqlite.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+
+
+def test_a_raise_that_first_notices_another_file_does_not_mix_it_with_the_old_log(
+    sqlite: SQLiteRevocationList, folder: Path, tmp_path: Path, clock: Clock
+) -> None:
+    other = SQLiteRevocationList(tmp_path / "other", clock=clock)
+    other.bind(SETTINGS)
+    other.end(session(3))
+    other.close()
+    sqlite.end(session(1))
+    (tmp_path / "other" / FILE_NAME).replace(folder / FILE_NAME)
+    sqlite.end(session(2))
+    assert sqlite.lookup((session(1), session(2), session(3))) == (0, LAST_EPOCH, LAST_EPOCH)
+
+
+def test_a_list_made_anew_reads_no_log_that_was_left_behind(
+    sqlite: SQLiteRevocationList, folder: Path, tmp_path: Path, clock: Clock
+) -> None:
+    sqlite.lookup((SCOPES.everything,))
+    sqlite.end(session(1))
+    shutil.copytree(folder, tmp_path / "copy")
+    sqlite.close()
+    copy = tmp_path / "copy" / FILE_NAME
+    copy.unlink()
+    copy.with_name(FILE_NAME + "-journal").write_bytes(b"left")
+    left = SQLiteRevocationList(tmp_path / "copy", clock=clock)
+    left.bind(SETTINGS)
+    assert left.lookup((session(1),)) == (0,)
+    assert not copy.with_name(FILE_NAME + "-journal").exists()
+    left.close()
+
+
+def test_a_purge_goes_through_all_in_steps(
+    sqlite: SQLiteRevocationList, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duck_cookie_session.revocation.sqlite._PURGED_AT_ONCE", 10)
+    for number in range(25):
+        sqlite.end(session(number))
+    seen: list[int] = []
+    assert sqlite.purge(seen.append) == 0
+    assert seen == [10, 20, 25]
+
+
+def test_raises_sweep_the_whole_list_in_turn(sqlite: SQLiteRevocationList, clock: Clock) -> None:
+    for number in range(100, 130):
+        sqlite.end(session(number))
+    clock.tick(RETENTION - 1)
+    for number in range(30):  # these come before the old ones, and stay
+        sqlite.end(session(number))
+    clock.tick(2)
+    for _ in range(4):
+        sqlite.raise_epoch(session(200))
+    assert sqlite.survey(SCOPES.prefix).entries == 31
+
+
+def test_entries_live_as_long_as_any_program_that_used_the_file_wants(
+    folder: Path, clock: Clock
+) -> None:
+    for absolute_age in (2_000_000, 1_000_000):
+        the_list = SQLiteRevocationList(folder, clock=clock)
+        the_list.bind(make_settings(absolute_age=absolute_age, clock_skew=0))
+        the_list.end(session(absolute_age))
+        survey = the_list.survey(SCOPES.prefix)
+        the_list.close()
+    assert survey.next_expiry == START + 2_000_000
+
+
+def test_folders_of_folders_are_made(tmp_path: Path) -> None:
+    the_list = SQLiteRevocationList(tmp_path / "a" / "b" / "c")
+    the_list.bind(SETTINGS)
+    the_list.end(session(1))
+    the_list.close()
+    assert (tmp_path / "a" / "b" / "c" / FILE_NAME).exists()
+
+
+def test_a_folder_that_is_none_is_refused_in_these_words() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        SQLiteRevocationList("")
+    assert str(caught.value) == (
+        "SQLiteRevocationList takes the path of a folder, not ''; under Duck it is the setting "
+        "SESSION_DIR."
+    )

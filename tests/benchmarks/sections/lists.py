@@ -173,7 +173,7 @@ def _redis(section: Section, sizes: Sequence[int], options: Options) -> None:
     if find_spec("duck_cookie_session.revocation.redis") is None:
         section.leave_out("Redis lists (not in this version)")
         return
-    from tests.redis_server import WHY_NOT, RedisServer, redis_binary
+    from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
 
     if redis_binary() is None:
         section.leave_out(f"Redis lists ({WHY_NOT})")

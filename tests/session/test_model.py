@@ -24,7 +24,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support import START, Clock, Node, make_settings, sent_cookie
 
 from duck_cookie_session import (
     MemoryRevocationList,
@@ -36,6 +35,7 @@ from duck_cookie_session import (
     SQLiteRevocationList,
     session_headers,
 )
+from tests.helpers import START, Clock, Node, make_settings, sent_cookie
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.fernet import Fernet
-from support import DAY, OTHER_SECRET, SECRET, Clock, Node, SwitchableList, sent_cookie
 
 from duck_cookie_session import (
     SessionRevoked,
@@ -18,6 +17,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.errors import InvalidSettings
+from tests.helpers import DAY, OTHER_SECRET, SECRET, Clock, Node, SwitchableList, sent_cookie
 
 MakeNode = Callable[..., Node]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support import Node
+
+from tests.helpers import Node
 
 pytest.importorskip("prometheus_client", reason="prometheus-client is missing (extra `prometheus`)")
 

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("build", reason="build is not installed (extra `test`)")
 pytest.importorskip("twine", reason="twine is not installed (extra `test`)")
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONAL = ("duck", "redis", "flask", "django", "prometheus_client", "starlette")
 
 

@@ -18,16 +18,6 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import (
-    DAY,
-    OTHER_SECRET,
-    SECRET,
-    Clock,
-    NetworkList,
-    Node,
-    SwitchableList,
-    make_settings,
-)
 
 from duck_cookie_session import (
     InvalidArgument,
@@ -46,6 +36,16 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.session_storage_connector import globals as process
 from duck_cookie_session.token.format import id_from_text
+from tests.helpers import (
+    DAY,
+    OTHER_SECRET,
+    SECRET,
+    Clock,
+    NetworkList,
+    Node,
+    SwitchableList,
+    make_settings,
+)
 
 MakeNode = Callable[..., Node]
 

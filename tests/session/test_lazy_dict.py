@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Node
 
 from duck_cookie_session import SessionStore
+from tests.helpers import Node
 
 DATA = {"a": 1, "b": [1, 2]}
 

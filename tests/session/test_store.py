@@ -11,7 +11,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support import DAY, START, Clock, NetworkList, Node, SwitchableList, sent_cookie
 
 from duck_cookie_session import (
     InvalidArgument,
@@ -24,6 +23,7 @@ from duck_cookie_session import (
     asession_headers,
     session_headers,
 )
+from tests.helpers import DAY, START, Clock, NetworkList, Node, SwitchableList, sent_cookie
 
 MakeNode = Callable[..., Node]
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

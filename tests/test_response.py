@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import DAY, Clock, NetworkList, Node, SwitchableList, make_settings, sent_cookie
 
 from duck_cookie_session import (
     RevocationListUnavailable,
@@ -18,6 +17,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.response import find_cookie, merge_vary, only_looked, set_cookie
+from tests.helpers import DAY, Clock, NetworkList, Node, SwitchableList, make_settings, sent_cookie
 
 # Found in a request.
 

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import threading
 
-from support import DAY, Clock, Node
-
 from duck_cookie_session.session.token_cache import TokenCache
+from tests.helpers import DAY, Clock, Node
 
 
 def test_what_was_put_is_found() -> None:

@@ -12,8 +12,6 @@ import pytest
 
 redis = pytest.importorskip("redis", reason="redis-py is not installed (extra `redis`)")
 
-from redis_server import WHY_NOT, RedisServer, redis_binary  # noqa: E402  # needs redis-py
-
 from duck_cookie_session import SessionSettings, SessionStorageConnector  # noqa: E402  # as above
 from duck_cookie_session.cli import main  # noqa: E402  # as above
 from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
@@ -25,6 +23,7 @@ from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     check_redis,
 )
 from duck_cookie_session.revocation.redis import RedisRevocationList  # noqa: E402  # as above
+from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary  # noqa: E402  # needs redis-py
 
 pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
 

@@ -8,17 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import (
-    DAY,
-    OTHER_SECRET,
-    SECRET,
-    START,
-    Clock,
-    Node,
-    SwitchableList,
-    make_settings,
-    sent_cookie,
-)
 
 from duck_cookie_session import (
     MemoryRevocationList,
@@ -33,6 +22,17 @@ from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.revocation.base import LAST_EPOCH
 from duck_cookie_session.session.judging import Opened, Refusal, Write
 from duck_cookie_session.token.format import issued_at
+from tests.helpers import (
+    DAY,
+    OTHER_SECRET,
+    SECRET,
+    START,
+    Clock,
+    Node,
+    SwitchableList,
+    make_settings,
+    sent_cookie,
+)
 
 MakeNode = Callable[..., Node]
 

@@ -4,11 +4,11 @@ import threading
 from typing import Any
 
 import pytest
-from support import DAY, Clock, Node, SwitchableList
 
 from duck_cookie_session import RevocationListUnavailable
 from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.session.stats import COUNTED, Stats
+from tests.helpers import DAY, Clock, Node, SwitchableList
 
 
 def counted(node: Node) -> dict[str, Any]:

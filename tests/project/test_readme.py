@@ -19,8 +19,6 @@ from typing import Any
 
 import httpx
 import pytest
-from redis_server import WHY_NOT, RedisServer, redis_binary
-from support import sent_cookie
 
 from duck_cookie_session import (
     SessionRevoked,
@@ -35,8 +33,10 @@ from duck_cookie_session.demo.client import ask
 from duck_cookie_session.demo.nodes import _free_ports
 from duck_cookie_session.session_storage_connector import import_storage
 from duck_cookie_session.settings import setting_name
+from tests.helpers import sent_cookie
+from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
 SECRET = "a secret of at least 32 bytes, from keygen"

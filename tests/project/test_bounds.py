@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 import msgpack
 import pytest
-from support import SECRET, Node, make_settings
 
 from duck_cookie_session import InvalidSettings, session_headers
 from duck_cookie_session.response import find_cookie
 from duck_cookie_session.token.format import Claims, seal_token
 from duck_cookie_session.token.keys import KeyRing
+from tests.helpers import SECRET, Node, make_settings
 
 MB = 1 << 20
 NETWORK_SECONDS, NETWORK_BYTES = 0.5, 4 * MB

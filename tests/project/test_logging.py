@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-from support import DAY, SECRET, Clock, Node, SwitchableList
 
 from duck_cookie_session import (
     RevocationListUnavailable,
@@ -14,6 +13,7 @@ from duck_cookie_session import (
     SessionTooLarge,
     session_headers,
 )
+from tests.helpers import DAY, SECRET, Clock, Node, SwitchableList
 
 USER = "alice@example.org"
 VALUE = "the-value-of-the-session"

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_server import WHY_NOT, RedisServer, redis_binary
 
 from duck_cookie_session import demo
 from duck_cookie_session.demo import nodes, page, tour
 from duck_cookie_session.demo.client import Browser
+from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
 
 COOKIE = "session_id"
 TIMEOUT = 60

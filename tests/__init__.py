@@ -1,0 +1,1 @@
+"""Tests of duck-cookie-session; tests/README.md says what to run."""

@@ -1,0 +1,23 @@
+"""What tests share. `redis_server`, which needs redis-py, is imported by its own name."""
+
+from __future__ import annotations
+
+from .clock import DAY, START, Clock
+from .cookies import sent_cookie
+from .lists import NetworkList, SwitchableList
+from .nodes import Node, closing
+from .settings import OTHER_SECRET, SECRET, make_settings
+
+__all__ = [
+    "DAY",
+    "OTHER_SECRET",
+    "SECRET",
+    "START",
+    "Clock",
+    "NetworkList",
+    "Node",
+    "SwitchableList",
+    "closing",
+    "make_settings",
+    "sent_cookie",
+]

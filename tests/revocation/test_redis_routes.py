@@ -1,0 +1,171 @@
+"""Which node of a Cluster the Redis list asks, and what its awaited calls wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from duck_cookie_session.errors import RevocationListUnavailable
+from duck_cookie_session.revocation._redis_format import key_of
+from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
+from duck_cookie_session.revocation.redis import RedisRevocationList
+from tests.helpers import make_settings
+from tests.helpers.redis_server import RedisServer
+
+SETTINGS = make_settings()
+SCOPES = Scopes(SETTINGS)
+SCOPE = SCOPES.session(b"x" * 16)
+OTHER = SCOPES.session(b"y" * 16)
+
+MakeList = Callable[..., RedisRevocationList]
+
+
+# Which node of a Cluster is asked
+
+
+class Routed:
+    """A client as that of a Cluster: it has to be told the node of a command without a key."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.routed: list[tuple[str, Any]] = []
+
+    def get_node_from_key(self, key: bytes) -> bytes:
+        return key
+
+    def execute_command(self, *command: Any, target_nodes: Any = None) -> Any:
+        self.routed.append((command[0], target_nodes))
+        return self.client.execute_command(*command)
+
+
+PLAIN: dict[str, tuple[Callable[[RedisRevocationList], Any], bytes]] = {
+    "lookup": (lambda one: one.lookup((SCOPE, OTHER)), SCOPE),
+    "raise_epoch": (lambda one: one.raise_epoch(SCOPE), SCOPE),
+    "compare_and_raise": (lambda one: one.compare_and_raise(SCOPE, 0), SCOPE),
+    "end": (lambda one: one.end(SCOPE), SCOPE),
+    "age": (lambda one: one.age(SCOPE), SCOPE),
+    "survey": (lambda one: one.survey(SCOPES.prefix), SCOPES.prefix),
+}
+AWAITED: dict[str, Callable[[RedisRevocationList], Any]] = {
+    "lookup": lambda one: one.alookup((SCOPE, OTHER)),
+    "raise_epoch": lambda one: one.araise_epoch(SCOPE),
+    "compare_and_raise": lambda one: one.acompare_and_raise(SCOPE, 0),
+    "end": lambda one: one.aend(SCOPE),
+    "age": lambda one: one.aage(SCOPE),
+}
+
+
+def check_routes(routed: list[tuple[str, Any]], scope: bytes) -> None:
+    assert routed[0] == ("INFO", key_of(scope))
+    for command, node in routed:
+        assert node == (key_of(scope) if command in ("INFO", "SCAN") else None)
+
+
+@pytest.mark.parametrize("call", PLAIN)
+def test_the_node_that_keeps_the_scope(
+    make_redis_list: MakeList, bare_redis: redis.Redis, call: str
+) -> None:
+    client = Routed(bare_redis)
+    make, scope = PLAIN[call]
+    make(make_redis_list(client=client))
+    check_routes(client.routed, scope)
+
+
+@pytest.mark.parametrize("call", AWAITED)
+def test_the_node_that_keeps_the_scope_awaited_in_a_thread(
+    make_redis_list: MakeList, bare_redis: redis.Redis, call: str
+) -> None:
+    client = Routed(bare_redis)
+    asyncio.run(AWAITED[call](make_redis_list(client=client)))
+    check_routes(client.routed, SCOPE)
+
+
+@pytest.mark.parametrize("call", AWAITED)
+def test_the_node_that_keeps_the_scope_awaited(
+    make_redis_list: MakeList, bare_redis: redis.Redis, redis_server: RedisServer, call: str
+) -> None:
+    async def work() -> Routed:
+        client = Routed(redis.asyncio.Redis(port=redis_server.port, protocol=2))
+        unused = Routed(bare_redis)
+        await AWAITED[call](make_redis_list(client=unused, async_client=client))
+        assert unused.routed == []
+        await client.client.aclose()
+        return client
+
+    check_routes(asyncio.run(work()).routed, SCOPE)
+
+
+# Awaited calls
+
+
+def test_awaited_lookups_reuse_an_answer_only_where_that_will_do(make_redis_list: MakeList) -> None:
+    one, other = make_redis_list(max_staleness=60), make_redis_list()
+
+    async def work() -> list[int]:
+        found = [(await one.alookup((SCOPE,)))[0]]
+        await other.aend(SCOPE)
+        found += await one.alookup((SCOPE,), fresh=False)
+        found += await one.alookup((SCOPE,))
+        await one.aclose()
+        await other.aclose()
+        return found
+
+    assert asyncio.run(work()) == [0, 0, LAST_EPOCH]
+
+
+def test_awaited_lookups_ask_where_nothing_may_be_reused(make_redis_list: MakeList) -> None:
+    one, other = make_redis_list(), make_redis_list()
+
+    async def work() -> list[int]:
+        found = [(await one.alookup((SCOPE,), fresh=False))[0]]
+        await other.aend(SCOPE)
+        found += await one.alookup((SCOPE,), fresh=False)
+        await one.aclose()
+        await other.aclose()
+        return found
+
+    assert asyncio.run(work()) == [0, LAST_EPOCH]
+
+
+def test_awaited_compare_and_raise(make_redis_list: MakeList) -> None:
+    one = make_redis_list()
+
+    async def work() -> None:
+        epoch = await one.acompare_and_raise(SCOPE, 0)
+        assert epoch is not None
+        assert 0 < epoch < LAST_EPOCH
+        assert await one.acompare_and_raise(SCOPE, 0) is None
+        assert await one.acompare_and_raise(SCOPE, epoch, last=True) == LAST_EPOCH
+        await one.aclose()
+
+    asyncio.run(work())
+
+
+def test_awaited_calls_wait_no_longer_than_the_time_out(
+    make_redis_list: MakeList, redis_server: RedisServer
+) -> None:
+    """More tasks than connections, and a server that does not answer."""
+    one = RedisRevocationList(redis_server.url, timeout=0.2)
+    one.bind(SETTINGS)
+
+    async def work() -> None:
+        await one.alookup((SCOPE,))
+        redis_server.pause()
+        started = time.monotonic()
+        try:
+            answers = await asyncio.gather(
+                *(one.alookup((SCOPE,)) for _ in range(200)), return_exceptions=True
+            )
+        finally:
+            redis_server.resume()
+        assert time.monotonic() - started < 5
+        assert all(isinstance(answer, RevocationListUnavailable) for answer in answers)
+        await one.aclose()
+
+    asyncio.run(work())
