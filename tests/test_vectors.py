@@ -111,7 +111,7 @@ def test_the_expired_vector_is_refused_from_its_expiry_on() -> None:
         clock=lambda: now[0],
     )
     try:
-        assert not hasattr(connector.lifecycle.open(vector["token"]), "reason")
+        assert not hasattr(connector.rules.open(vector["token"]), "reason")
         now[0] = vector["expired_at"]
         assert connector.get_session(vector["token"]) is None
         stats: Any = connector.stats()

@@ -137,7 +137,7 @@ def test_secrets_rotate() -> None:
 def expires_in(session: SessionStore) -> float:
     """Seconds until the saved token expires."""
     opened = get_connector().load(session.session_key)
-    return (opened.claims.expires - get_connector().lifecycle.now()) / 1000
+    return (opened.claims.expires_ms - get_connector().lifecycle.now()) / 1000
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
@@ -278,12 +278,12 @@ def test_awaitable_twins() -> None:
 def test_clearsessions_purges_the_list() -> None:
     connector = get_connector()
     started(a=1).flush()
-    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 1
+    assert connector.revocations.survey(connector.rules.scopes.prefix).entries == 1
     call_command("clearsessions")
-    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 1
+    assert connector.revocations.survey(connector.rules.scopes.prefix).entries == 1
     SwitchableFile.ahead = connector.settings.absolute_age + 3600
     call_command("clearsessions")
-    assert connector.revocations.survey(connector.lifecycle.scopes.prefix).entries == 0
+    assert connector.revocations.survey(connector.rules.scopes.prefix).entries == 0
 
 
 # The middleware.
@@ -292,10 +292,10 @@ def test_clearsessions_purges_the_list() -> None:
 def test_reading_a_session_past_half_of_its_life_renews_it() -> None:
     with override_settings(SESSION_COOKIE_AGE=3600):
         connector = get_connector()
-        old = connector.lifecycle._clock
-        connector.lifecycle._clock = lambda: old() - 2000
+        old = connector.rules._clock
+        connector.rules._clock = lambda: old() - 2000
         token = started(a=1).session_key
-        connector.lifecycle._clock = old
+        connector.rules._clock = old
         response = serve(lambda s: s.get("a"), token)
         assert SessionStore(token_of(response))["a"] == 1
         assert response.headers["Cache-Control"] == "no-store"
@@ -306,10 +306,10 @@ def test_reading_a_session_past_half_of_its_life_renews_it() -> None:
 def test_a_read_never_fails_for_a_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     with override_settings(SESSION_COOKIE_AGE=3600):
         connector = get_connector()
-        old = connector.lifecycle._clock
-        connector.lifecycle._clock = lambda: old() - 2000
+        old = connector.rules._clock
+        connector.rules._clock = lambda: old() - 2000
         token = started(a=1).session_key
-        connector.lifecycle._clock = old
+        connector.rules._clock = old
 
         def look(session: Any) -> HttpResponse:
             answer = HttpResponse(str(session["a"]))

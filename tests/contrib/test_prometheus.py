@@ -11,7 +11,7 @@ pytest.importorskip("prometheus_client", reason="prometheus-client is missing (e
 from prometheus_client import CollectorRegistry, generate_latest
 
 from duck_cookie_session.contrib.prometheus import SessionCollector
-from duck_cookie_session.errors import TokenRefused
+from duck_cookie_session.errors import Reason
 from duck_cookie_session.session.stats import COUNTED
 
 
@@ -28,7 +28,7 @@ def test_every_counter_is_there_from_the_start(node: Node) -> None:
         **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED},
         **{
             f'duck_cookie_session_refused_total{{reason="{reason}"}}': 0.0
-            for reason in TokenRefused.REASONS
+            for reason in Reason
         },
     }
 

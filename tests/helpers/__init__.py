@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .clock import DAY, START, Clock
-from .cookies import sent_cookie
+from .cookies import LOOKED_AT, sent_cookie
 from .lists import NetworkList, SwitchableList
 from .nodes import Node, closing
 from .settings import OTHER_SECRET, SECRET, make_settings
 
 __all__ = [
     "DAY",
+    "LOOKED_AT",
     "OTHER_SECRET",
     "SECRET",
     "START",

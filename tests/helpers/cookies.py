@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+LOOKED_AT = [("Cache-Control", "private, no-cache"), ("Vary", "Cookie")]
+"""What a response carries whose view looked at the session and changed nothing."""
+
 
 def sent_cookie(headers: Sequence[tuple[str, str]], name: str = "session_id") -> str | None:
     """What a response sets the cookie to: a token, "" where it deletes it, None for no cookie."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from duck_cookie_session import MemoryRevocationList, RevocationListUnavailable
+from duck_cookie_session.revocation.base import Standing, Witness
 
 
 class SwitchableList(MemoryRevocationList):
@@ -18,28 +19,38 @@ class SwitchableList(MemoryRevocationList):
 
     def _answer(self, what: str) -> None:
         self.asked.append(what)
-        if self.down or (self.read_only and what not in ("lookup", "age")):
+        if self.down or (self.read_only and what != "lookup"):
             raise RevocationListUnavailable("The list of this test is switched off.")
 
-    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
+    def lookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
         self._answer("lookup")
-        return super().lookup(scopes, fresh=fresh)
+        return super().lookup(scopes, checkpoint=checkpoint, fresh=fresh)
 
     def raise_epoch(self, scope: bytes) -> int:
         self._answer("raise_epoch")
         return super().raise_epoch(scope)
 
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
         self._answer("compare_and_raise")
-        return super().compare_and_raise(scope, expected, last=last)
+        return super().compare_and_raise(scope, expected, nonce=nonce, last=last, value=value)
 
     def end(self, scope: bytes) -> None:
         self._answer("end")
         super().end(scope)
 
-    def age(self, scope: bytes) -> float | None:
-        self._answer("age")
-        return super().age(scope)
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        self._answer("raise_if_forgotten")
+        return super().raise_if_forgotten(scope, witness)
 
 
 class NetworkList(SwitchableList):

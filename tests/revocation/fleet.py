@@ -277,7 +277,7 @@ class Worker:
         self.give(slot, self.did("save", save, base=base, adopted=adopted))
 
     def subject_in(self, token: str) -> str | None:
-        opened = self.connector.lifecycle.open(token)
+        opened = self.connector.rules.open(token)
         return opened.claims.subject  # type: ignore[union-attr]  # ours, and far from expired
 
 

@@ -287,7 +287,7 @@ def test_nothing_blocks_the_event_loop_while_the_server_is_paused(make_redis_ser
         assert max(gaps) < 0.5
         server.resume()
         await connector.adelete_session(token)
-        scope = connector.lifecycle.scopes.session(connector.session_id_of(token))
+        scope = connector.rules.scopes.session(connector.session_id_of(token))
         assert await the_list.alookup((scope,)) == (LAST_EPOCH,)
         await the_list.aclose()
 

@@ -351,7 +351,7 @@ def test_session_ids_are_128_random_bits() -> None:
 def test_save_purges_the_list(make_node: MakeNode, tmp_path: Path, clock: Clock) -> None:
     for revocations in (MemoryRevocationList(clock), SQLiteRevocationList(tmp_path, clock=clock)):
         node = make_node(revocations, audience=type(revocations).__name__)
-        prefix = node.connector.lifecycle.scopes.prefix
+        prefix = node.connector.rules.scopes.prefix
         for _ in range(50):
             node.connector.delete_session(node.start(a=1))
         clock.tick(30 * DAY + 61)

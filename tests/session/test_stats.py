@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from duck_cookie_session import RevocationListUnavailable
-from duck_cookie_session.errors import TokenRefused
-from duck_cookie_session.session.stats import COUNTED, Stats
+from duck_cookie_session.errors import Reason
+from duck_cookie_session.session.stats import COUNTED, NOT_SAVED, Stats
 from tests.helpers import DAY, Clock, Node, SwitchableList
 
 
@@ -20,7 +20,10 @@ def counted(node: Node) -> dict[str, Any]:
 
 def test_all_names_are_there_from_the_start() -> None:
     zeros: dict[str, Any] = dict.fromkeys(COUNTED, 0)
-    assert Stats().as_dict() == zeros | {"refused": dict.fromkeys(TokenRefused.REASONS, 0)}
+    assert Stats().as_dict() == zeros | {
+        "refused": dict.fromkeys((reason.value for reason in Reason), 0),
+        "not_saved": dict.fromkeys(NOT_SAVED.values(), 0),
+    }
 
 
 def test_looking_changes_nothing() -> None:

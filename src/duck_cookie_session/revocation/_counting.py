@@ -50,12 +50,12 @@ def first_epoch(binding: Binding, now: int) -> int:
     The time, moved by up to a second at random: a list lost and made anew within one tick of a
     coarse clock, or after the clock was set back, must not meet the number it had before.
     """
-    return 0 if binding.first_epoch_zero else now + secrets.randbelow(_JITTER)
+    return 0 if not binding.keeps_birth else now + secrets.randbelow(_JITTER)
 
 
 def warn_made_anew(binding: Binding, where: str) -> None:
     """Log that a list was made anew; what was lost and what never was there look the same."""
-    if binding.first_epoch_zero:
+    if not binding.keeps_birth:
         what = "sessions that were revoked before are accepted again (on_lost='accept')"
     else:
         what = "every session issued before is refused"

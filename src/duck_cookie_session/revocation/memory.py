@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import repeat
 
 from .._forks import watch_forks
 from ..settings import SessionSettings
-from ._counting import first_epoch, microseconds, next_epoch, warn_made_anew
-from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Scopes, Survey, is_everything
+from ._counting import microseconds, next_epoch, warn_made_anew
+from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Scopes, Standing, Survey, is_everything
 
 _ZEROS = repeat(0)
 _SWEPT_AT_ONCE = 20
@@ -53,10 +53,12 @@ class MemoryRevocationList(RevocationList):
         if not self._epochs.get(everything):  # absent, or 0 by a binding less careful than this
             self._make_everything(everything)
 
-    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
-        """The epochs that stand now; see `RevocationList.lookup`."""
-        # No lock: one call into C, during which no other thread runs, is an atomic read.
-        return tuple(map(self._get, scopes, _ZEROS))
+    def lookup(self, scopes, *, checkpoint=0, fresh=True):
+        epochs = tuple(map(self._get, scopes, _ZEROS))
+        m = self._made.get(scopes[0][:8], {})
+        return Standing(epochs, tuple(m.get(s,0) for s in scopes), microseconds(self._clock), 0,0,0,0)
+
+    def raise_if_forgotten(self, scope, witness): return None
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
@@ -64,7 +66,7 @@ class MemoryRevocationList(RevocationList):
             standing = self._epochs.get(scope, 0)
             return standing if standing == LAST_EPOCH else self._put(scope, standing, last=False)
 
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
+    def compare_and_raise(self, scope, expected, *, nonce, last=False, value=None):
         """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
         with self._lock:
             standing = self._epochs.get(scope, 0)
@@ -142,7 +144,7 @@ class MemoryRevocationList(RevocationList):
         binding = self.binding(scope)
         with self._lock:
             now = max(microseconds(self._clock), after + 1)
-            self._epochs[scope] = first_epoch(binding, now)
+            self._epochs[scope] = 0
             self._everything_made[scope] = now
         warn_made_anew(binding, "memory")
 

@@ -44,7 +44,6 @@ class LazyDict(dict[Any, Any]):
             request.load_into(self)
         if request.phase is Phase.CLOSED:
             request.write_lost(key)
-        request.written = True
 
     # Reading.
 
@@ -143,18 +142,21 @@ class LazyDict(dict[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         self._about_to_write(key)
         dict.__setitem__(self, key, value)
+        request = self._request
+        request.written = True
         if type(value) not in IMMUTABLE_TYPES:
-            self._request.exposed = True
+            request.exposed = True
 
     def __delitem__(self, key: Any) -> None:
-        if key in self:  # a key that is not there is an error, and changes nothing
-            self._about_to_write(key)
+        self._about_to_write(key)
         dict.__delitem__(self, key)
+        self._request.written = True
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """As dict's; a write only where the key was missing."""
         if key not in self:
             self._about_to_write(key)
+            self._request.written = True
         value = dict.setdefault(self, key, default)
         if type(value) not in IMMUTABLE_TYPES:
             self._request.exposed = True
@@ -165,13 +167,18 @@ class LazyDict(dict[Any, Any]):
         if key in self:
             self._about_to_write(key)
         # One call, so that of two threads that share a store only one gets the value.
-        return dict.pop(self, key) if default is _MISSING else dict.pop(self, key, default)
+        value = dict.pop(self, key) if default is _MISSING else dict.pop(self, key, _MISSING)
+        if value is _MISSING:
+            return default
+        self._request.written = True
+        return value
 
     def popitem(self) -> tuple[Any, Any]:
         """As dict's."""
-        if len(self):
-            self._about_to_write("the last key")
-        return dict.popitem(self)
+        self._about_to_write("the last key")
+        item = dict.popitem(self)
+        self._request.written = True
+        return item
 
     def update(self, data: Any = (), /, **more: Any) -> None:
         """As dict's; a write only where something was given."""
@@ -180,7 +187,7 @@ class LazyDict(dict[Any, Any]):
         if new:
             self._about_to_write(next(iter(new)))
             dict.update(self, new)
-            self._request.exposed = True
+            self._request.written = self._request.exposed = True
 
     def __ior__(self, other: Any) -> Any:
         self.update(other)

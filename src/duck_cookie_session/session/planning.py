@@ -48,14 +48,13 @@ def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Pl
             # A session that never had a subject was nobody's: nothing is worth an entry.
             ends = rules.subject_key is None or base.claims.subject is not None
             return Plan(Need.DELETE, ends_loaded=ends)
-    elif not (
-        asked
-        or request.owed
-        or request.cycled
-        or request.expiry is not None
-        or request.browser_length is not None
+    elif (
+        not request.owed
+        and not request.cycled
+        and request.expiry is None
+        and request.browser_length is None
     ):
-        if not rules.due_for_reissue(base):
+        if not asked and not rules.due_for_reissue(base):
             return NOTHING
         need = Need.REISSUE
     return Plan(

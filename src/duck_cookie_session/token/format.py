@@ -123,7 +123,7 @@ def seal_token(
     if claims.session_epoch:
         flags |= _SESSION_EPOCH
         tail = claims.session_epoch.to_bytes(7, "big") + tail
-    created, expires, lifetime = claims.created // 1000, claims.expires, claims.lifetime
+    created, expires, lifetime = claims.created_ms // 1000, claims.expires_ms, claims.lifetime_ms
     head = _HEAD.pack(
         FORMAT_VERSION,
         flags,
@@ -204,6 +204,7 @@ def _parse(plain: bytes) -> tuple[Claims, bytes]:
         e_high << 32 | e_low,
         l_high << 32 | l_low,
         bool(flags & _BROWSER),
+        0,0,0,
         session_epoch,
         subject_epoch,
         everything_epoch,
