@@ -9,7 +9,6 @@ import argparse
 import inspect
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -22,12 +21,11 @@ from duck_cookie_session import SessionSettings  # noqa: E402  # found by the li
 from duck_cookie_session.cli.main import parser  # noqa: E402
 from duck_cookie_session.settings import setting_name  # noqa: E402
 
-_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+_VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
 
-project = _PROJECT["name"]
-author = _PROJECT["authors"][0]["name"]
-project_copyright = author
-version = release = _PROJECT["version"]
+project = "duck-cookie-session"
+author = project_copyright = "The duck-cookie-session authors"
+version = release = _VERSION.findall((ROOT / "pyproject.toml").read_text("utf-8"))[0]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
