@@ -34,9 +34,9 @@ html_title = project
 html_copy_source = False
 
 myst_heading_anchors = 3
-smartquotes = False  # they would change code that a docstring quotes
+smartquotes_action = "D"  # dashes only: what stands between quotes is often code
 default_role = "code"  # what stands between single backticks in a docstring
-autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 napoleon_use_ivar = True
@@ -88,12 +88,17 @@ def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
     example = (command.epilog or "").partition("\n\n")[0].partition("\n")[2]
     yield f"```text\n{inspect.cleandoc(example)}\n```"
     rows = [
-        f"| `{', '.join(action.option_strings)}{_value(action)}` | {action.help} |"
+        f"| `{', '.join(action.option_strings)}{_value(action)}` | {_quoted(action.help)} |"
         for action in command._actions
         if action.option_strings and action.dest != "help"
     ]
     if rows:
         yield "\n".join(["| option | |", "|---|---|", *rows])
+
+
+def _quoted(text: str | None) -> str:
+    """The text with the options that it names marked as code."""
+    return re.sub(r"--[\w-]+=?", r"`\g<0>`", text or "")
 
 
 def _value(action: argparse.Action) -> str:
