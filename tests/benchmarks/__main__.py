@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(
-        "--svg", type=Path, metavar="FILE", help="write the chart that the README shows"
+        "--svg", type=Path, metavar="FILE", help="write the chart that docs/benchmarks.md shows"
     )
     given = parser.parse_args(arguments)
     unknown = set(given.sections) - set(SECTIONS)

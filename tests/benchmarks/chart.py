@@ -1,4 +1,4 @@
-"""The chart that the README shows: bars on a log scale, as SVG, for light and dark pages."""
+"""The chart in docs/benchmarks.md: bars on a log scale, as SVG, for light and dark pages."""
 
 from __future__ import annotations
 

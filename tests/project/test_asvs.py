@@ -1,4 +1,4 @@
-"""OWASP ASVS 5.0, the requirements of the table in SECURITY.md: one test each, by its number."""
+"""OWASP ASVS 5.0, the table in docs/security.md: one test each, by its number."""
 
 from __future__ import annotations
 

@@ -1,25 +1,31 @@
-"""README.md and SECURITY.md hold: every snippet runs, every table says what the code says."""
+"""README.md, SECURITY.md and docs/ hold: every snippet and command runs, every table is true."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
 import http.client
-import inspect
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 import time
-from dataclasses import MISSING, fields
+from collections.abc import Callable
+from dataclasses import fields
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+import duck_cookie_session
 from duck_cookie_session import (
     SessionRevoked,
     SessionSettings,
@@ -28,24 +34,61 @@ from duck_cookie_session import (
     SessionTooLarge,
     get_session_storage_connector,
 )
-from duck_cookie_session.cli.main import parser
+from duck_cookie_session.cli.main import main, parser
 from duck_cookie_session.demo.client import ask
 from duck_cookie_session.demo.nodes import _free_ports
 from duck_cookie_session.session_storage_connector import import_storage
-from duck_cookie_session.settings import setting_name
 from tests.helpers import sent_cookie
-from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
+from tests.helpers.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES["README.md"]
 SECRET = "a secret of at least 32 bytes, from keygen"
 
-_BLOCK = re.compile(r"(?:<!-- test: (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+NOT_RUN = {
+    "nginx": "settings of a program that the tests don't have",
+}
+"""Snippets that no test runs, and why not."""
+
+NOT_RUN_COMMANDS = {
+    r"python -m tests\.benchmarks\b": "takes minutes; .ci/run runs it with --quick",
+    r"python -m duck_cookie_session demo\b": "starts two nodes; test_demo.py runs it",
+    r"python3 -m venv ": "installs from a package index; .ci/run runs it",
+    r"pip install ": "installs from a package index; that its extra exists is tested here",
+}
+"""Commands that no test here runs, by how they begin, and why not."""
+
+UNNAMED = {"sh", "text", "{include}", "{toctree}", "{eval-rst}"}
+"""Blocks that need no name: commands, drawings, and what Sphinx reads."""
+
+_BLOCK = re.compile(
+    r"(?:<!-- test: (\S+) -->\n)?^```([^\n]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
-def _snippets() -> dict[str, str]:
-    return {name: code for name, language, code in _BLOCK.findall(README) if language == "python"}
+class Snippet(NamedTuple):
+    page: str
+    language: str
+    code: str
+
+
+def _snippets() -> dict[str, Snippet]:
+    found: dict[str, Snippet] = {}
+    for page, text in PAGES.items():
+        for name, language, code in _BLOCK.findall(text):
+            if language.split()[0] not in UNNAMED:
+                assert name, f"a {language} block of {page} has no <!-- test: name --> before it"
+                assert name not in found, f"two snippets are named {name}"
+                found[name] = Snippet(page, language, code)
+    return found
+
+
+def _code(name: str) -> str:
+    return _snippets()[name].code
 
 
 def _rows(text: str, first: str) -> list[list[str]]:
@@ -55,8 +98,9 @@ def _rows(text: str, first: str) -> list[list[str]]:
 
 
 def _run(name: str) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": f"readme_{name}"}
-    exec(compile(_snippets()[name], f"README.md, {name}", "exec"), namespace)  # noqa: S102  # ours
+    snippet = _snippets()[name]
+    namespace: dict[str, Any] = {"__name__": "snippet"}
+    exec(compile(snippet.code, f"{snippet.page}, {name}", "exec"), namespace)  # noqa: S102  # ours
     return namespace
 
 
@@ -71,21 +115,22 @@ def usage(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_snippet_is_tested() -> None:
     tested = Path(__file__).read_text("utf-8")
-    for name, code in _snippets().items():
-        assert name, "a python block of README.md has no <!-- test: name --> before it"
+    for name, snippet in _snippets().items():
         if "/" in name:  # as it stands in a file that other tests use
-            assert code in (ROOT / name).read_text("utf-8"), f"{name} says something else"
-            continue
-        assert f'"{name}"' in tested, f"the snippet {name} of README.md is not tested"
+            assert snippet.code in (ROOT / name).read_text("utf-8"), f"{name} says something else"
+        else:
+            assert f'"{name}"' in tested, f"the snippet {name} of {snippet.page} is not tested"
+    assert _snippets().keys() >= NOT_RUN.keys()
 
 
+@pytest.mark.slow
 def test_snippets_pass_mypy(tmp_path: Path) -> None:
     paths = []
-    for name, code in _snippets().items():
-        if "/" in name:
-            continue  # written without types, to be short
-        paths.append(tmp_path / f"readme_{name}.py")
-        paths[-1].write_text(code, "utf-8")
+    for name, snippet in _snippets().items():
+        if "/" in name or snippet.language != "python":
+            continue  # the former are written without types, to be short
+        paths.append(tmp_path / f"snippet_{name.replace('-', '_')}.py")
+        paths[-1].write_text(snippet.code, "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", *paths],
         cwd=ROOT,
@@ -137,32 +182,47 @@ def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> Non
     assert re.match(r"1 \{.*'no key': 1", capsys.readouterr().out)
 
 
-@pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
-def test_redis_settings_make_one_list_of_many_nodes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
+def test_prometheus(usage: dict[str, Any]) -> None:
+    from prometheus_client import REGISTRY
+
+    collector = []
     try:
-        monkeypatch.setenv("DUCK_SECRET_KEY", SECRET)
-        monkeypatch.setenv("REVOCATION_URL", server.url)
-        found = _run("redis")
-        settings = SessionSettings.from_mapping(found)
-        storage = import_storage(found["SESSION_STORAGE"])
-        nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(3)]
-        token = nodes[0].set_session(None, {"user": "alice"})
-        assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
-        nodes[1].delete_session(token)
-        assert [node.get_session(token) for node in nodes] == [None] * 3
-        for node in nodes:
-            node.close()
+        collector.append(_run("prometheus")["SessionCollector"])
+        usage["first_visit"]()
+        assert REGISTRY.get_sample_value("duck_cookie_session_issued_total") == 1
+        for name in re.findall(r"`(duck_cookie_session_\w+_total)`", PAGES["docs/operations.md"]):
+            labels = {"reason": "no key"} if "refused" in name else {}
+            assert REGISTRY.get_sample_value(name, labels) == 0
     finally:
-        server.kill()
+        for found in list(REGISTRY._collector_to_names):
+            if type(found) in collector:
+                REGISTRY.unregister(found)
 
 
-def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
+def test_redis_settings_make_one_list_of_many_nodes(
+    make_redis_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [line.split() for line in _code("redis.conf").splitlines() if line[0] != "#"]
+    server = make_redis_server(*(word for name, *rest in lines for word in (f"--{name}", *rest)))
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    monkeypatch.setenv("REVOCATION_URL", server.url)
+    found = _run("redis")
+    settings = SessionSettings.from_mapping(found)
+    storage = import_storage(found["SESSION_STORAGE"])
+    nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(3)]
+    token = nodes[0].set_session(None, {"user": "alice"})
+    assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
+    nodes[1].delete_session(token)
+    assert [node.get_session(token) for node in nodes] == [None] * 3
+    for node in nodes:
+        node.close()
+
+
+@pytest.mark.parametrize("name", ["duck", "readme-duck"])
+@pytest.mark.server
+def test_duck_settings_serve_under_duck(name: str, tmp_path: Path) -> None:
     sessions = tmp_path / "sessions"
-    code = _snippets()["duck"]
+    code = _code(name)
     assert "/var/lib/shop/sessions" in code
     web = tmp_path / "web"
     web.mkdir()
@@ -186,7 +246,7 @@ def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
         duck = subprocess.Popen(
             [sys.executable, "-m", "web.main"],
             cwd=tmp_path,
-            env={**os.environ, "DUCK_SECRET_KEY": SECRET},
+            env={**os.environ, "SECRET_KEY": SECRET},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -212,9 +272,20 @@ def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
         duck.wait()
 
 
-def test_asgi(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _count(request: Request) -> PlainTextResponse:
+    request.session["seen"] = request.session.get("seen", 0) + 1
+    return PlainTextResponse(str(request.session["seen"]))
+
+
+@pytest.mark.parametrize("name", ["asgi", "readme-asgi"])
+def test_asgi(
+    name: str, clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    app = _run("asgi")["app"]
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    app = _run(name)["app"]
+    if name == "readme-asgi":
+        app.app.router.routes.append(Route("/", _count))
 
     async def visit() -> list[str]:
         transport = httpx.ASGITransport(app)
@@ -224,13 +295,27 @@ def test_asgi(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert asyncio.run(visit()) == ["1", "2", "3"]
 
 
-def test_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["flask", "readme-flask"])
+def test_flask(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", SECRET)
-    with _run("flask")["app"].test_client() as client:
+    found = _run(name)
+    if name == "readme-flask":
+        found["app"].add_url_rule("/", view_func=_run("flask")["count"])
+    with found["app"].test_client() as client:
         seen = [client.get("/", base_url="https://shop.test").text for _ in range(3)]
-        assert client.get_cookie("__Host-session", "shop.test") is not None
+        cookie = "session" if name == "readme-flask" else "__Host-session"
+        assert client.get_cookie(cookie, "shop.test") is not None
     assert seen == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", ["testing-asgi", "testing-flask"])
+def test_testing(name: str, clean_process: None) -> None:
+    found = _run(name)
+    try:
+        found["test_who"]()
+    finally:
+        found["connector"].close()
 
 
 DJANGO = """
@@ -255,16 +340,24 @@ if __name__ == "__main__":
     client = Client()
     print(*(client.get("/", secure=True).content.decode() for _ in range(3)))
     print(*client.cookies)
+    import prepare, revoke
+    prepare.with_session(client, _auth_user_id="7", seen=40)
+    print(client.get("/", secure=True).content.decode())
+    revoke.log_out_everywhere(7)
+    print(client.get("/", secure=True).content.decode())
 """
 
 
-def test_django(tmp_path: Path) -> None:
-    code = _snippets()["django"]
+@pytest.mark.parametrize("name", ["django", "readme-django"])
+def test_django(name: str, tmp_path: Path) -> None:
+    code = _code(name)
     assert "/var/lib/shop/sessions" in code
     sessions = tmp_path / "sessions"
     shop = code.replace("/var/lib/shop/sessions", str(sessions))
     (tmp_path / "shop.py").write_text(shop, "utf-8")
     (tmp_path / "views.py").write_text(DJANGO, "utf-8")
+    (tmp_path / "prepare.py").write_text(_code("testing-django"), "utf-8")
+    (tmp_path / "revoke.py").write_text(_code("django-revoke"), "utf-8")
     done = subprocess.run(
         [sys.executable, "views.py"],
         cwd=tmp_path,
@@ -272,29 +365,62 @@ def test_django(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split() == ["1", "2", "3", "__Host-session"], done.stderr
+    assert done.stdout.split() == ["1", "2", "3", "__Host-session", "41", "1"], done.stderr
     assert (sessions / "revocations.sqlite3").exists()
 
 
 # Commands.
 
 
-def _commands() -> list[str]:
-    blocks = [code for _, language, code in _BLOCK.findall(README) if language == "sh"]
+def _commands(*pages: str) -> list[str]:
+    texts = [PAGES[page] for page in pages or PAGES]
+    blocks = [code for text in texts for _, lang, code in _BLOCK.findall(text) if lang == "sh"]
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
+def _words(line: str) -> list[str]:
+    return shlex.split(line.partition(" < ")[0], comments=True)
+
+
+def test_every_command_is_one_that_is_tested() -> None:
+    """Below, or elsewhere and listed with the reason."""
+    lines = _commands()
+    for line in lines:
+        listed = any(re.match(start, line) for start in NOT_RUN_COMMANDS)
+        assert listed or line.startswith("duck-cookie-session "), f"nothing runs `{line}`"
+
+
 def test_commands_of_this_library_are_ones_that_it_knows() -> None:
-    quoted = re.findall(r"`((?:duck-cookie-session|demo) [^`]*)`", README + SECURITY)
-    found = [shlex.split(line, comments=True) for line in [*_commands(), *quoted]]
+    quoted = re.findall(r"`((?:duck-cookie-session|demo) [^`]*)`", "".join(PAGES.values()))
+    found = [_words(line) for line in [*_commands(), *quoted]]
     ours = [words for words in found if words[0] in ("duck-cookie-session", "demo")]
     assert len(ours) > 8
     for words in ours:
         parser().parse_args(words if words[0] == "demo" else words[1:])
 
 
+@pytest.mark.parametrize(
+    "line", sorted({line for line in _commands() if line.startswith("duck-cookie-session ")})
+)
+def test_commands_of_this_library_run(
+    line: str, usage: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = usage["log_in"](sent_cookie(usage["first_visit"]()), "alice").session_key
+    monkeypatch.setenv("SESSION_SECRET_KEYS", f'["{SECRET}"]')
+    monkeypatch.setenv("SESSION_DIR", "sessions")
+    monkeypatch.setenv("SESSION_COOKIE_NAME", "session_id")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(token))
+    words = _words(line)[1:]
+    if words == ["clear-all"]:
+        words.append("--yes")  # here is nobody to be asked
+    bad = words == ["check"]  # the secret of the snippet is no good one
+    assert main(words) == (1 if bad else 0)
+    ends = words[0] == "clear-all" or "alice" in words
+    assert SessionStore(token).get("user") == (None if ends else "alice")
+
+
 def test_commands_that_set_up_make_their_own_environment_with_extras_that_exist() -> None:
-    setups = [line for line in _commands() if line.startswith("python3 -m venv ")]
+    setups = [line for line in _commands("README.md") if line.startswith("python3 -m venv ")]
     assert len(setups) == 2
     extras = metadata("duck-cookie-session").get_all("Provides-Extra")
     for line in setups:
@@ -305,51 +431,69 @@ def test_commands_that_set_up_make_their_own_environment_with_extras_that_exist(
         )
         assert found, line
         assert found[2] in extras
-    for extra in re.findall(r"duck-cookie-session\[(\w+)\]", README):
+    for line in _commands():
+        if line.startswith("pip install "):
+            assert re.fullmatch(r"pip install (-e )?'(\.|duck-cookie-session)\[\w+\]'", line)
+    for extra in re.findall(r"(?:\.|duck-cookie-session)\[(\w+)\]", "".join(PAGES.values())):
         assert extra in extras
 
 
-def test_files_that_are_named_are_there() -> None:
-    for text in (README, SECURITY):
-        named = re.findall(r'\]\(([^)#:]+)\)|src(?:set)?="([^"]+)"', text)
-        named += [(path, "") for path in re.findall(r"`(tests/[\w/.]+)`", text)]
-        assert named
-        for paths in named:
-            path = next(filter(None, paths))
-            assert (ROOT / path).exists(), f"{path} is named and not there"
+def _headings(text: str) -> set[str]:
+    """The anchors that the headings of a page give."""
+    found = re.findall(r"^#+ (.+)$", _BLOCK.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_are_there(page: str) -> None:
+    """Links within docs/ are Sphinx's to check as well; the others it does not see."""
+    text = PAGES[page]
+    named = re.findall(r'\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)|src(?:set)?="([^"]+)"', text)
+    named += [("", "", f"{ROOT}/{path}") for path in re.findall(r"`(tests/[\w/.]+)`", text)]
+    for link, anchor, source in named:
+        path = ((ROOT / page).parent / (link or source or Path(page).name)).resolve()
+        assert path.exists(), f"{path} is named and not there"
+        if anchor and path.name != "settings.md":  # its headings are generated
+            assert anchor in _headings(path.read_text("utf-8")), f"{path} has no #{anchor}"
 
 
 # Tables and figures.
 
 
-def test_settings_table_is_that_of_the_settings() -> None:
-    rows = {row[0].split("`")[1]: row for row in _rows(README, "field")}
-    assert list(rows) == [field.name for field in fields(SessionSettings)]
-    for field in fields(SessionSettings):
-        _, setting, default, _ = rows[field.name]
-        assert setting == f"`{setting_name(field.name)}`"
-        if field.default is MISSING:
-            assert default == ""
-        else:
-            assert ast.literal_eval(default.strip("`")) == field.default
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+    for name, snippet in _snippets().items():
+        if snippet.page == "README.md":
+            lines = [line for line in snippet.code.splitlines() if line]
+            assert len(lines) <= 10, f"the example {name} is long"
 
 
-def test_settings_marked_as_weakening_are_those_that_say_so() -> None:
-    marked = {row[0].split("`")[1] for row in _rows(README, "field") if row[0].endswith("*")}
-    said = {
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = "\n".join(re.findall(r"```{toctree}\n(.*?)```", PAGES["docs/index.md"], re.DOTALL))
+    pages = {Path(page).stem for page in PAGES if page.startswith("docs/")} - {"index"}
+    names = [line for line in listed.splitlines() if line and not line.startswith(":")]
+    assert sorted(names) == sorted(pages)
+
+
+def test_settings_are_all_described() -> None:
+    described = runpy.run_path(str(ROOT / "docs" / "conf.py"))["described"]()
+    assert list(described) == [field.name for field in fields(SessionSettings)]
+    assert all(described.values())
+
+
+def test_reference_has_every_public_name() -> None:
+    named = set(re.findall(r"^\.\. (?:auto|py:)\w+:: (?:\w+\.)*(\w+)", PAGES["docs/api.md"], re.M))
+    public = {
         name
-        for name, text in re.findall(
-            r"^    (\w+): (.*?)(?=^    \w|\Z)",
-            inspect.cleandoc(SessionSettings.__doc__ or ""),
-            re.DOTALL | re.MULTILINE,
-        )
-        if "weaken" in text.lower()
+        for name, value in vars(duck_cookie_session).items()
+        if callable(value) and not name.startswith("_")
     }
-    assert marked == said
+    assert named >= public
 
 
 def test_limit_about_2900_bytes_fit(usage: dict[str, Any]) -> None:
-    assert "about 2,900 bytes\n  of packed data" in README
+    for page in ("README.md", "docs/proxies.md"):
+        assert re.search(r"about 2,900\s+bytes\s+of\s+(packed\s+)?data", PAGES[page])
     session = SessionStore(None)
     session["user"] = "a user id of thirty-six characters.."
     session["text"] = "x" * 2_840
@@ -374,7 +518,7 @@ def test_limit_older_cookies_of_a_live_session(usage: dict[str, Any]) -> None:
 
 
 def test_duck_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DUCK_SECRET_KEY", SECRET)
+    monkeypatch.setenv("SECRET_KEY", SECRET)
     found = _run("duck")
     settings = SessionSettings.from_mapping(found)
     assert settings.cookie_name == "__Host-session"
@@ -382,7 +526,9 @@ def test_duck_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert import_storage(found["SESSION_STORAGE"])
 
 
-# SECURITY.md.
+# The security model.
+
+SECURITY = PAGES["docs/security.md"]
 
 WANTED = {
     "V3.3": 5,

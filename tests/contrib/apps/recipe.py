@@ -1,4 +1,4 @@
-"""The WSGI recipe of the README, as it stands there."""
+"""The WSGI recipe of docs/other.md, as it stands there."""
 
 from wsgiref.headers import Headers
 
