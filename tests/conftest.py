@@ -38,6 +38,17 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+# Whoever asks for one of these talks to a server: one of Redis, or a served application.
+SERVERS = {"needs_redis", "started"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`server` follows from what a test asks for, so that nobody has to think of it."""
+    for item in items:
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("build", reason="build is not installed (extra `test`)")
 pytest.importorskip("twine", reason="twine is not installed (extra `test`)")
 
