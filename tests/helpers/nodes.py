@@ -12,6 +12,7 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SessionStore,
 )
+from duck_cookie_session.session.request import Phase
 
 from .settings import make_settings
 
@@ -33,6 +34,12 @@ class Node:
     def request(self, token: str | None = None, **options: Any) -> SessionStore:
         """The session of a request that carries this cookie."""
         return SessionStore(token, connector=self.connector, **options)
+
+    def responding(self, token: str | None = None) -> SessionStore:
+        """The same under an adapter, whose response is still to come."""
+        session = self.request(token)
+        session._request.phase = Phase.OPEN
+        return session
 
     def start(self, **data: Any) -> str:
         """The token of a new session."""

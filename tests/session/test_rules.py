@@ -1010,7 +1010,7 @@ def test_settings_are_given_to_the_list(make_node: MakeNode, clock: Clock) -> No
     revocations = SwitchableList(clock)
     node = make_node(revocations, absolute_age=100, clock_skew=5, cookie_age=50)
     binding = revocations.binding(node.connector.rules.scopes.everything)
-    assert (binding.retention, binding.first_epoch_zero) == (105, False)
+    assert (binding.retention, binding.keeps_birth) == (105, True)
     assert make_settings().clock_skew == 60
 
 
@@ -1030,9 +1030,12 @@ class ReusingList(SwitchableList):
         self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
     ) -> Standing:
         self.lookups.append((len(scopes), fresh))
-        if fresh or not self.reuses or tuple(scopes) not in self.known:
-            self.known[tuple(scopes)] = super().lookup(scopes, checkpoint=checkpoint)
-        return self.known[tuple(scopes)]
+        if self.reuses and not fresh and tuple(scopes) in self.known:
+            return self.known[tuple(scopes)]
+        found = super().lookup(scopes, checkpoint=checkpoint)
+        if not self.reuses:
+            self.known[tuple(scopes)] = found
+        return found
 
 
 @pytest.fixture

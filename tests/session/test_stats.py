@@ -38,7 +38,7 @@ def test_many_threads_lose_none() -> None:
     def work() -> None:
         for _ in range(2_000):
             stats.count("read")
-            stats.count_refused("expired")
+            stats.count_refused(Reason.EXPIRED)
             if _ % 100 == 0:
                 stats.as_dict()
 

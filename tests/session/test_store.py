@@ -14,6 +14,7 @@ import pytest
 
 from duck_cookie_session import (
     InvalidArgument,
+    RevocationList,
     RevocationListUnavailable,
     SessionError,
     SessionRevoked,
@@ -116,10 +117,12 @@ def test_writes_survive_loading_again(node: Node) -> None:
 def test_save_gives_none_and_sets_the_key(node: Node, other: Node) -> None:
     session = node.request()
     session["a"] = 1
-    assert session.session_id is session.created_at is None
+    assert session.created_at is None
+    session_id = session.session_id
     assert session.save() is None  # type: ignore[func-returns-value]  # that is the test
     assert other.read(session.session_key) == {"a": 1}
     assert session.created_at == at(START)
+    assert session.session_id == session_id
     session.save("ignored", "as Duck may give")
 
 
@@ -152,10 +155,38 @@ def test_a_value_and_none_again_is_no_session(node: Node) -> None:
     assert sent_cookie(session_headers(session)) is None
 
 
-def test_emptied_by_hand_is_still_a_session(node: Node) -> None:
+def test_a_session_that_was_nobodys_and_is_emptied_costs_no_entry(node: Node) -> None:
+    session = node.request(node.start(flash="saved"))
+    del session["flash"]
+    assert sent_cookie(session_headers(session)) == ""
+    prefix = node.connector.rules.scopes.prefix
+    assert node.revocations.survey(prefix).entries == 0
+
+
+def test_a_users_session_that_is_emptied_is_ended(node: Node) -> None:
+    token = node.start(user=1)
+    session = node.request(token)
+    del session["user"]
+    assert sent_cookie(session_headers(session)) == ""
+    assert node.read(token) is None
+
+
+def test_without_a_subject_key_any_session_that_is_emptied_is_ended(
+    make_node: MakeNode, revocations: RevocationList
+) -> None:
+    node = make_node(revocations, subject_key=None)
+    token = node.start(a=1)
+    session = node.request(token)
+    session.pop("a")
+    assert sent_cookie(session_headers(session)) == ""
+    assert node.read(token) is None
+
+
+def test_a_save_by_hand_keeps_an_empty_session(node: Node) -> None:
     session = node.request(node.start(a=1))
     del session["a"]
-    assert node.read(sent_cookie(session_headers(session))) == {}
+    session.save()
+    assert node.read(session.session_key) == {}
 
 
 # modified
@@ -777,7 +808,7 @@ def test_plain_revocations_are_done_before_the_response(
 ) -> None:
     async def work() -> None:
         token = network.start(user=1)
-        session = network.request(token)
+        session = network.responding(token)
         await session.aload()
         REVOKES[revoke](session)
         assert session == {}
@@ -792,7 +823,7 @@ def test_plain_revocations_are_done_before_the_response(
 def test_plain_revocations_are_done_by_an_awaited_save_too(network: Node) -> None:
     async def work() -> None:
         token = network.start(user=1)
-        session = network.request(token)
+        session = network.responding(token)
         await session.aload()
         session.clear()
         await session.async_save()
@@ -806,7 +837,7 @@ def test_a_session_that_was_touched_in_vain(network: Node) -> None:
     """A view that forgot to await, and caught the error, changes nothing."""
 
     async def work() -> None:
-        session = network.request(network.start(user=1))
+        session = network.responding(network.start(user=1))
         with pytest.raises(SessionError, match="await"):
             session["a"] = 1
         assert await asession_headers(session) == LOOKED_AT
@@ -818,7 +849,7 @@ def test_a_session_that_was_touched_in_vain(network: Node) -> None:
 def test_what_a_visitor_revokes_is_done_and_gives_no_cookie(network: Node) -> None:
     async def work() -> None:
         token = network.start(user=1)
-        session = network.request()
+        session = network.responding()
         session.delete(token)
         assert await asession_headers(session) == LOOKED_AT
         assert await network.request(token).aload() == {}
@@ -829,7 +860,7 @@ def test_what_a_visitor_revokes_is_done_and_gives_no_cookie(network: Node) -> No
 def test_all_revocations_of_a_request_are_done(network: Node) -> None:
     async def work() -> None:
         mine, elsewhere, another = (network.start(user=n) for n in (1, 1, 2))
-        session = network.request(mine)
+        session = network.responding(mine)
         await session.aload()
         session.delete_other_sessions()
         session.delete(another)
@@ -846,7 +877,7 @@ def test_all_revocations_of_a_request_are_done(network: Node) -> None:
 def test_delete_other_sessions_waits_and_then_keeps_its_own(network: Node) -> None:
     async def work() -> None:
         mine, elsewhere = network.start(user=1), network.start(user=1)
-        session = network.request(mine)
+        session = network.responding(mine)
         await session.aload()
         session.delete_other_sessions()
         new = sent_cookie(await asession_headers(session))
@@ -859,7 +890,7 @@ def test_delete_other_sessions_waits_and_then_keeps_its_own(network: Node) -> No
 def test_a_session_ended_meanwhile_still_does_its_other_revocations(network: Node) -> None:
     async def work() -> None:
         mine, elsewhere, another = (network.start(user=n) for n in (1, 1, 2))
-        session = network.request(mine)
+        session = network.responding(mine)
         await session.aload()
         session.delete_other_sessions()
         session.delete(another)
@@ -876,7 +907,7 @@ def test_a_revocation_that_waits_and_fails_is_tried_again(network: Node) -> None
 
     async def work() -> None:
         token = network.start(user=1)
-        session = network.request(token)
+        session = network.responding(token)
         await session.aload()
         session.clear()
         revocations.read_only = True
@@ -886,6 +917,28 @@ def test_a_revocation_that_waits_and_fails_is_tried_again(network: Node) -> None
         revocations.read_only = False
         assert sent_cookie(await asession_headers(session)) == ""
         assert await network.request(token).aload() == {}
+
+    in_loop(work)
+
+
+def test_outside_an_adapter_a_plain_revocation_in_a_coroutine_is_refused(network: Node) -> None:
+    """It can't wait for the network, and nothing would carry it out later."""
+
+    async def work() -> None:
+        token, another = network.start(user=1), network.start(user=2)
+        session = network.request(token)
+        await session.aload()
+        for call in (
+            session.clear,
+            session.flush,
+            session.delete,
+            lambda: session.delete(another),
+            session.delete_other_sessions,
+        ):
+            with pytest.raises(SessionError, match="aclear, adelete"):
+                call()
+        assert session == {"user": 1}
+        assert await network.request(another).aload() == {"user": 2}
 
     in_loop(work)
 

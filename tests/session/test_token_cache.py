@@ -5,39 +5,60 @@ import threading
 from duck_cookie_session.session.token_cache import TokenCache
 from tests.helpers import DAY, Clock, Node
 
+ROOM = 1_000_000
+
+
+def cache_of(most: int, most_bytes: int = ROOM) -> TokenCache[int]:
+    return TokenCache(most, most_bytes)
+
 
 def test_what_was_put_is_found() -> None:
-    cache: TokenCache[int] = TokenCache(3)
-    cache.put("a", 1)
+    cache = cache_of(4)
+    cache.put("a", 1, 10)
     assert cache.get("a") == 1
     assert cache.get("b") is None
 
 
-def test_the_oldest_leaves_when_there_is_no_room() -> None:
-    cache: TokenCache[int] = TokenCache(3)
-    for number, token in enumerate("abcd"):
-        cache.put(token, number)
-    assert [cache.get(token) for token in "abcd"] == [None, 1, 2, 3]
-    assert len(cache) == 3
+def test_the_oldest_leave_when_there_is_no_room() -> None:
+    cache = cache_of(4)
+    for number, token in enumerate("abcde"):
+        cache.put(token, number, 10)
+    assert [cache.get(token) for token in "abcde"] == [None, None, 2, 3, 4]
+    assert len(cache) <= 4
 
 
-def test_putting_again_needs_no_room() -> None:
-    cache: TokenCache[int] = TokenCache(2)
+def test_the_oldest_leave_when_their_bytes_are_too_many() -> None:
+    cache = cache_of(1_000, most_bytes=1_000)
+    for number in range(100):
+        cache.put(str(number), number, 100)
+        assert len(cache) <= 10
+    assert cache.get("99") == 99
+
+
+def test_what_is_larger_than_half_of_the_room_is_not_kept() -> None:
+    cache = cache_of(1_000, most_bytes=1_000)
+    cache.put("small", 1, 100)
+    cache.put("large", 2, 501)
+    assert (cache.get("small"), cache.get("large")) == (1, None)
+
+
+def test_putting_again_replaces() -> None:
+    cache = cache_of(4)
     for number, token in enumerate("aba"):
-        cache.put(token, number)
+        cache.put(token, number, 10)
     assert (cache.get("a"), cache.get("b")) == (2, 1)
 
 
 def test_size_zero_keeps_nothing() -> None:
-    cache: TokenCache[int] = TokenCache(0)
-    cache.put("a", 1)
+    cache = cache_of(0, 0)
+    cache.put("a", 1, 10)
     assert cache.get("a") is None
 
 
 def test_discarded_and_cleared() -> None:
-    cache: TokenCache[int] = TokenCache(5)
+    cache = cache_of(6)
     for token in "abc":
-        cache.put(token, 1)
+        cache.put(token, 1, 10)
     cache.discard("a")
     cache.discard("never there")
     assert cache.get("a") is None
@@ -47,11 +68,11 @@ def test_discarded_and_cleared() -> None:
 
 
 def test_never_more_than_its_size_with_many_threads() -> None:
-    cache: TokenCache[int] = TokenCache(10)
+    cache = cache_of(10)
 
     def work(thread: int) -> None:
         for number in range(500):
-            cache.put(f"{thread}-{number}", number)
+            cache.put(f"{thread}-{number}", number, 10)
             cache.discard(f"{thread}-{number - 3}")
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
@@ -59,7 +80,7 @@ def test_never_more_than_its_size_with_many_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(cache) <= 10
+    assert len(cache) <= 10 + len(threads)  # each may have been about to put one
 
 
 # In use: a kept token is judged as one that was just opened.

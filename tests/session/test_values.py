@@ -38,8 +38,8 @@ from duck_cookie_session.session.values import MAX_LIFETIME, MAX_TIME, Expiry, s
 )
 def test_expiry(given: Any, kept: Expiry | None) -> None:
     expiry = Expiry.of(given)
-    assert 0 <= expiry.lifetime <= MAX_LIFETIME
-    assert 0 <= expiry.until <= MAX_TIME
+    assert 0 <= expiry.lifetime_ms <= MAX_LIFETIME
+    assert 0 <= expiry.until_ms <= MAX_TIME
     assert kept is None or expiry == kept
 
 
@@ -65,9 +65,9 @@ def test_what_is_no_expiry(given: Any) -> None:
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_any_finite_number_is_an_expiry(seconds: float) -> None:
     expiry = Expiry.of(seconds)
-    assert expiry.until == 0
+    assert expiry.until_ms == 0
     if 1 <= seconds < MAX_LIFETIME / 1000:
-        assert abs(expiry.lifetime - seconds * 1000) <= 1
+        assert abs(expiry.lifetime_ms - seconds * 1000) <= 1
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class TokenCache(Generic[Value]):
     __slots__ = ("_most_bytes", "_most_entries", "_old", "_young", "_young_bytes")
 
     def __init__(self, most: int, most_bytes: int) -> None:
-        self._most_entries = most // 2
+        self._most_entries = -(-most // 2)
         self._most_bytes = most_bytes // 2
         self.clear()
 
