@@ -8,15 +8,16 @@ from ._log import logger
 from .errors import (
     InvalidArgument,
     RevocationListUnavailable,
+    SessionError,
     SessionExpired,
     SessionRevoked,
     SessionSerializationError,
-    SessionTooLarge,
 )
-from .session.plan import Need, Plan
+from .session.plan import Need
 from .session.planning import make_plan
 from .session.request import Data, RequestSession
 from .session.saving import drop_steps, pending_steps, plan_steps, save_steps
+from .session.stats import NOT_SAVED
 from .session.steps import Steps
 from .session.store import SessionStore
 
@@ -63,7 +64,7 @@ def session_headers(
     request = session._request
     steps = respond_steps(request, session, failed=failed)
     if steps is not None:
-        request.run(steps)
+        respond(request, steps)
     return headers_of(request, vary, cache_control)
 
 
@@ -80,7 +81,7 @@ async def asession_headers(
         await request.acheck()
     steps = respond_steps(request, session, failed=failed)
     if steps is not None:
-        await request.arun(steps)
+        await arespond(request, steps)
     return headers_of(request, vary, cache_control)
 
 
@@ -95,46 +96,56 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
     if not request.accessed and not request.pending:
         return None
     if failed:
-        return _logged(request, drop_steps(request, data))
+        return drop_steps(request, data)
     if request.pending:
-        return _logged(request, _revoke_and_save_steps(request, data))
-    plan = _plan(request, data)
-    if plan is None:
-        return _logged(request, save_steps(request, data))
+        return _revoke_and_save_steps(request, data)
+    try:
+        plan = make_plan(request, data)
+    except (SessionSerializationError, InvalidArgument):
+        return save_steps(request, data)  # which says what is wrong
     if plan.need is Need.NOTHING:
         return None
-    return _logged(request, plan_steps(request, data, plan))
+    if plan.need is Need.DELETE and not plan.ends_loaded:
+        request.delete_cookie(data)
+        return None
+    return plan_steps(request, data, plan)
 
 
 def _revoke_and_save_steps(request: RequestSession, data: Data) -> Steps[None]:
     """First the revocations that wait: what a visitor revokes is no reason for a cookie."""
     yield from pending_steps(request)
-    plan = _plan(request, data)
-    if plan is None:
+    try:
+        plan = make_plan(request, data)
+    except (SessionSerializationError, InvalidArgument):
         yield from save_steps(request, data)
     else:
         yield from plan_steps(request, data, plan)
 
 
-def _plan(request: RequestSession, data: Data) -> Plan | None:
-    """The plan; None where none can be made, which the saving then says."""
+def respond(request: RequestSession, steps: Steps[None]) -> None:
+    """Carry out `respond_steps`; what could not be saved is logged, or raised in debug mode."""
     try:
-        return make_plan(request, data)
-    except (SessionSerializationError, InvalidArgument):
-        return None
+        request.run(steps)
+    except tuple(NOT_SAVED) as error:
+        _note_not_saved(request, error)
 
 
-def _logged(request: RequestSession, steps: Steps[None]) -> Steps[None]:
+async def arespond(request: RequestSession, steps: Steps[None]) -> None:
+    """`respond`, awaitable."""
     try:
-        yield from steps
-    except (SessionTooLarge, SessionSerializationError, InvalidArgument) as error:
-        request.connector.rules.stats.count_not_saved(error)
-        if request.debug:
-            raise
-        logger.error("Session not saved, the browser keeps its cookie: %s", error)
-    except (SessionRevoked, SessionExpired) as error:
-        request.connector.rules.stats.count_not_saved(error)
+        await request.arun(steps)
+    except tuple(NOT_SAVED) as error:
+        _note_not_saved(request, error)
+
+
+def _note_not_saved(request: RequestSession, error: SessionError) -> None:
+    request.rules.stats.count_not_saved(error)
+    if isinstance(error, (SessionRevoked, SessionExpired)):
         logger.info("Session not saved: %s", error)
+    elif request.debug:
+        raise error
+    else:
+        logger.error("Session not saved, the browser keeps its cookie: %s", error)
 
 
 def headers_of(
@@ -146,9 +157,17 @@ def headers_of(
     headers: list[tuple[str, str]] = []
     if request.outgoing is not None:
         settings = request.connector.settings
-        cookie = set_cookie(settings, request.outgoing, request.cookie_max_age)
+        cookie = set_cookie(settings, request.outgoing, max_age_of(request))
         headers += [("Set-Cookie", cookie), ("Cache-Control", "no-store")]
     elif cache_control is None:
         headers.append(("Cache-Control", PRIVATE))
-    headers.append(("Vary", merge_vary(vary)))
+    headers.append(("Vary", merge_vary(vary) if vary else "Cookie"))
     return headers
+
+
+def max_age_of(request: RequestSession) -> int | None:
+    """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
+    base = request.base
+    if base is None or base.claims.browser_length:
+        return None
+    return max(0, -(-(base.claims.expires_ms - request.rules.now_ms()) // 1000))

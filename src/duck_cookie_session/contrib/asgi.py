@@ -21,6 +21,7 @@ from ..response import (
     SERVER_ERROR,
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
+    arespond,
     headers_of,
     respond_steps,
 )
@@ -186,7 +187,7 @@ class _Answer:
         request = self.session._request
         try:
             if steps is not None:
-                await request.arun(steps)
+                await arespond(request, steps)
         except RevocationListUnavailable as error:
             await self.unavailable(error)
             return

@@ -41,6 +41,8 @@ from ..response import (
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
     headers_of,
+    max_age_of,
+    respond,
     respond_steps,
 )
 from ..revocation.sqlite import SQLiteRevocationList
@@ -170,7 +172,7 @@ class SessionStore(SessionBase):
         data = self._get_session()
         if self._request.base is None and not data:
             return None
-        return id_to_text(planned_id(self._request, data))
+        return id_to_text(planned_id(self._request, self._request.rules.subject_of(data)))
 
     def is_empty(self) -> bool:
         """As Django's; not for a refused token, or Django would delete the cookie beside it."""
@@ -382,7 +384,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
             data = session._session_cache if known.loaded else {}
             steps = respond_steps(known, data, failed=failed)
             if steps is not None:
-                known.run(steps)
+                respond(known, steps)
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
@@ -401,7 +403,7 @@ def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
     if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
         response.cookies[name] = Written(line)
     elif known.outgoing:
-        max_age = known.cookie_max_age
+        max_age = max_age_of(known)
         response.set_cookie(
             name,
             known.outgoing,

@@ -56,9 +56,12 @@ class MemoryRevocationList(RevocationList):
     def lookup(self, scopes, *, checkpoint=0, fresh=True):
         epochs = tuple(map(self._get, scopes, _ZEROS))
         m = self._made.get(scopes[0][:8], {})
-        return Standing(epochs, tuple(m.get(s,0) for s in scopes), microseconds(self._clock), 0,0,0,0)
+        return Standing(
+            epochs, tuple(m.get(s, 0) for s in scopes), microseconds(self._clock), 0, 0, 0, 0
+        )
 
-    def raise_if_forgotten(self, scope, witness): return None
+    def raise_if_forgotten(self, scope, witness):
+        return None
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""

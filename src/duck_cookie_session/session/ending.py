@@ -31,7 +31,7 @@ def clear(request: RequestSession, data: Data) -> None:
     with request.lock:
         session_id = id_to_end(request)
         if session_id is not None:
-            request.carry_out(functools.partial(end_steps, request.connector.rules, session_id))
+            request.carry_out(functools.partial(end_steps, request.rules, session_id))
         request.forget(data)
 
 
@@ -42,7 +42,7 @@ async def aclear(request: RequestSession, data: Data) -> None:
     request.load_into(data)
     session_id = id_to_end(request)
     if session_id is not None:
-        await request.arun(end_steps(request.connector.rules, session_id))
+        await request.arun(end_steps(request.rules, session_id))
     request.forget(data)
 
 
@@ -53,7 +53,7 @@ def cycle(request: RequestSession, data: Data) -> None:
     with request.lock:
         request.cycled = request.base is not None
         request.drawn = None
-        planned_id(request, data)
+        planned_id(request, request.rules.subject_of(data))
 
 
 def superseded(request: RequestSession, data: Data) -> Opened | None:
@@ -66,7 +66,7 @@ def superseded(request: RequestSession, data: Data) -> Opened | None:
     request.load_into(data)
     found = request.found
     if request.base is None and isinstance(found, Refusal) and found.reason in _REVOKED:
-        raise request.connector.rules.revoked(found.reason, found.session_id)
+        raise request.rules.revoked(found.reason, found.session_id)
     return request.base
 
 
@@ -78,7 +78,7 @@ def subject_to_end(request: RequestSession, data: Data) -> str:
     """
     request.refuse_if_closed()
     request.load_into(data)
-    rules = request.connector.rules
+    rules = request.rules
     subject = rules.subject_of(data)
     if subject is None:
         raise SessionError(
@@ -90,7 +90,7 @@ def subject_to_end(request: RequestSession, data: Data) -> str:
 
 def delete_other_sessions_steps(request: RequestSession, subject: str) -> Steps[None]:
     """Revoke every other session of the subject."""
-    rules = request.connector.rules
+    rules = request.rules
     if request.base is not None and request.base.claims.subject == subject:
         request.adopt((yield from delete_others_steps(rules, request.base)))
     else:  # logged in by this very request: the save that is due takes the new epoch along

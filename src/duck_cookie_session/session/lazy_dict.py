@@ -14,29 +14,24 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from ..token.payload import IMMUTABLE_TYPES
-from .request import Cookie, Phase, RequestSession
+from .request import Phase, RequestSession
 
 _MISSING = object()
-_UNFILLED = object()  # the mark in a dict that is not filled yet
+UNFILLED = object()
+"""The mark in a dict that is not filled yet."""
 
 
 class LazyDict(dict[Any, Any]):
-    """Base of the session store: the contents of one request's session.
-
-    Args:
-        cookie, connector: as for `RequestSession`.
-    """
+    """Base of the session store: the contents of one request's session."""
 
     __slots__ = ("_request",)
     __hash__ = None  # as dict: mutable, so without a hash
 
-    def __init__(self, cookie: Cookie, connector: Any) -> None:
-        self._request = RequestSession(cookie, connector)
-        dict.__setitem__(self, _UNFILLED, None)
+    _request: RequestSession  # set by the subclass
 
     def _unfill(self) -> None:
         dict.clear(self)
-        dict.__setitem__(self, _UNFILLED, None)
+        dict.__setitem__(self, UNFILLED, None)
 
     def _about_to_write(self, key: object) -> None:
         request = self._request
@@ -140,9 +135,10 @@ class LazyDict(dict[Any, Any]):
     # Writing.
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._about_to_write(key)
-        dict.__setitem__(self, key, value)
         request = self._request
+        if not request.loaded or request.phase is Phase.CLOSED:
+            self._about_to_write(key)
+        dict.__setitem__(self, key, value)
         request.written = True
         if type(value) not in IMMUTABLE_TYPES:
             request.exposed = True

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
         session_id: 16 bytes; another than the loaded token's begins a session in its place.
         expiry: a new expiry; None keeps the one that the session has.
         browser_length: whether the cookie goes with the browser; None keeps what it was.
-        ends_loaded: where the id changes, whether the old one is revoked.
+        ends_loaded: where the id changes or the cookie is deleted, whether the old id is revoked.
         owed: a revocation by this request has killed the browser's token, so that it must get
             another even if the list does not answer any more.
     """
@@ -47,4 +47,4 @@ class Plan(NamedTuple):
 
 
 NOTHING = Plan(Need.NOTHING)
-DELETE = Plan(Need.DELETE)
+DELETE = Plan(Need.DELETE, ends_loaded=False)

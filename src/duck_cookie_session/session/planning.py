@@ -10,9 +10,12 @@ from .plan import DELETE, NOTHING, Need, Plan
 from .request import Data, RequestSession
 
 
-def planned_id(request: RequestSession, data: Data) -> bytes:
-    """The session id that the next save gives: a new one where somebody logs in or out."""
-    subject = request.connector.rules.subject_of(data)
+def planned_id(request: RequestSession, subject: str | None) -> bytes:
+    """The session id that the next save gives: a new one where somebody logs in or out.
+
+    Args:
+        subject: the one that stands in the data.
+    """
     base = request.base
     if base is not None and subject == base.claims.subject and not request.cycled:
         return base.claims.session_id
@@ -32,13 +35,13 @@ def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Pl
     """
     if not request.loaded:
         request.load_into(data)
-    base, rules = request.base, request.connector.rules
+    base, rules = request.base, request.rules
     empty = not dict.__len__(data)
     if request.ended and empty:
         return DELETE
-    if base is None and is_quiet(request, data):
+    if base is None and request.found is not None and is_quiet(request, data):
         return NOTHING
-    packed = request.changed(data)
+    packed = request.changed(data) if request.written or request.exposed else None
     need = Need.TOKEN
     if base is None:
         if not asked and (packed is None or empty):  # a visitor gets none for a mere look
@@ -57,11 +60,12 @@ def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Pl
         if not asked and not rules.due_for_reissue(base):
             return NOTHING
         need = Need.REISSUE
+    subject = rules.subject_of(data)
     return Plan(
         need,
         request.packed if packed is None else packed,
-        rules.subject_of(data),
-        planned_id(request, data),
+        subject,
+        planned_id(request, subject),
         request.expiry,
         request.browser_length,
         True,
@@ -86,7 +90,7 @@ def is_quiet(request: RequestSession, data: Data) -> bool:
     found = request.found
     if not isinstance(found, Refusal) or not found.quiet_until_ms:
         return False
-    rules = request.connector.rules
+    rules = request.rules
     if rules.subject_key is None or rules.now_ms() >= found.quiet_until_ms:
         return False
     return dict.get(data, rules.subject_key) is None

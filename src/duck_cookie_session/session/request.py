@@ -19,6 +19,7 @@ from ..token.payload import pack
 from .connector import SessionStorageConnector
 from .judging import Opened, Refusal
 from .process import get_session_storage_connector
+from .rules import Rules
 from .steps import Result, Steps, arun, run
 from .values import Expiry
 
@@ -92,10 +93,43 @@ class RequestSession:
     pending: tuple[Callable[[], Steps[Any]], ...] = ()
     """Revocations yet to be done."""
 
+    connector: SessionStorageConnector
+    """The one that this session goes by; as `rules`, found at first need."""
+    rules: Rules
+    """Its rules."""
+
     def __init__(self, cookie: Cookie, connector: Any) -> None:
         self._cookie = cookie
-        self._connector = connector
+        self._given = connector
         self.lock = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Find connector and rules when one of them is first asked for.
+
+        Raises:
+            ValueError: there is no connector.
+            TypeError: it is something else.
+        """
+        if name not in ("connector", "rules"):
+            raise AttributeError(name)
+        connector = self._given
+        if connector is PROCESS:
+            connector = get_session_storage_connector()
+        if not isinstance(connector, SessionStorageConnector):
+            raise wrong_connector(connector)
+        self.connector, self.rules = connector, connector.rules
+        return getattr(self, name)
+
+    def go_by(self, connector: object) -> None:
+        """Take another connector."""
+        self._given = connector
+        self.__dict__.pop("connector", None)
+        self.__dict__.pop("rules", None)
+
+    @property
+    def has_connector(self) -> bool:
+        """Whether anything was given as connector."""
+        return self._given is not None
 
     def begin(self, cookie: Cookie) -> None:
         """Forget the session and know nothing but its cookie."""
@@ -114,31 +148,7 @@ class RequestSession:
             cookie = self._cookie = cookie()
         return cookie
 
-    # The connector, and asking its list.
-
-    @property
-    def connector(self) -> SessionStorageConnector:
-        """The connector that this session goes by.
-
-        Raises:
-            ValueError: there is none.
-            TypeError: it is something else.
-        """
-        connector = self._connector
-        if connector is PROCESS:
-            connector = self._connector = get_session_storage_connector()
-        if not isinstance(connector, SessionStorageConnector):
-            raise wrong_connector(connector)
-        return connector
-
-    @connector.setter
-    def connector(self, connector: object) -> None:
-        self._connector = connector
-
-    @property
-    def has_connector(self) -> bool:
-        """Whether anything was given as connector."""
-        return self._connector is not None
+    # Asking the list.
 
     def blocks_loop(self) -> bool:
         """Whether a plain call would block a running event loop on the network."""
@@ -152,7 +162,7 @@ class RequestSession:
         Raises:
             SessionError: in a coroutine with a list across the network.
         """
-        if self.blocks_loop():
+        if not self.connector.revocations.local and self.blocks_loop():
             steps.close()
             raise SessionError(
                 "The revocation list is across the network and a plain call would block the event "
@@ -189,23 +199,27 @@ class RequestSession:
 
     def check(self) -> None:
         """Open the token and ask the list, before anything touches the contents."""
-        if self.loaded or self.found is not None or not self.token:
+        if self.loaded or self.found is not None:
             return
-        try:
-            self.found = self.connector.load(self.token)
-        except RevocationListUnavailable:
-            self.list_failed = True
-            raise
+        token = self.token
+        if token:
+            try:
+                self.found = self.connector.load(token)
+            except RevocationListUnavailable:
+                self.list_failed = True
+                raise
 
     async def acheck(self) -> None:
         """`check`, awaitable."""
-        if self.loaded or self.found is not None or not self.token:
+        if self.loaded or self.found is not None:
             return
-        try:
-            self.found = await self.connector.aload(self.token)
-        except RevocationListUnavailable:
-            self.list_failed = True
-            raise
+        token = self.token
+        if token:
+            try:
+                self.found = await self.connector.aload(token)
+            except RevocationListUnavailable:
+                self.list_failed = True
+                raise
 
     def load_into(self, data: Data) -> None:
         """Fill the contents if that was not done yet; a refused token loads as empty.
@@ -218,18 +232,19 @@ class RequestSession:
         with self.lock:
             if self.loaded:
                 return
-            if self.found is None and self.token:
-                if self.blocks_loop():
+            if self.found is None:
+                if not self.connector.revocations.local and self.token and self.blocks_loop():
                     raise SessionError(
                         "The session is not loaded and its revocation list is across the network: "
                         "await session.aload() before touching it in a coroutine."
                     )
                 self.check()
+            found = self.found
             dict.clear(data)
-            if isinstance(self.found, Opened):
-                contents = self.connector.rules.unpacked(self.found)
+            if isinstance(found, Opened):
+                contents = self.rules.unpacked(found)
                 if contents is not None:
-                    self.base, self.packed = self.found, self.found.data
+                    self.base, self.packed = found, found.data
                     dict.update(data, contents)
             if self.overlay is not None:
                 self._lay_over(data, self.overlay)
@@ -256,7 +271,7 @@ class RequestSession:
             return self.overlay
         if not self.modified(data):
             return None
-        before = (self.base and self.connector.rules.unpacked(self.base)) or {}
+        before = (self.base and self.rules.unpacked(self.base)) or {}
         changes = {key: _REMOVED for key in before if not dict.__contains__(data, key)}
         for key, value in dict.items(data):
             if key not in before or pack({key: value}) != pack({key: before[key]}):
@@ -288,18 +303,20 @@ class RequestSession:
         if not modified:
             self.packed = pack(dict(dict.items(data)))
 
-    def take(self, saved: Opened) -> None:
-        """Go on with a token that was saved just now, and hand it out."""
+    def take(self, saved: Opened, *, settles: bool = True) -> None:
+        """Go on with a token that was sealed just now, and hand it out.
+
+        Args:
+            settles: whether all that was to be saved is in it.
+        """
         self.base = self.found = saved
         self._cookie = self.outgoing = saved.token
         self.packed = saved.data
         self.exposed = True  # another thread may have written since the data were packed
         self.owed, self.drawn = False, None
-
-    def settle(self) -> None:
-        """Forget what was to be saved: it is."""
-        self.written = self.cycled = self.ended = False
-        self.expiry = self.browser_length = None
+        if settles:
+            self.written = self.cycled = self.ended = False
+            self.expiry = self.browser_length = None
 
     def delete_cookie(self, data: Data) -> None:
         """Empty the contents, and have the response delete the cookie."""
@@ -322,13 +339,6 @@ class RequestSession:
         """Go on with epochs that a revocation of this request has set."""
         self.base = base
         self.owed = True
-
-    @property
-    def cookie_max_age(self) -> int | None:
-        """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
-        if self.base is None or self.base.claims.browser_length:
-            return None
-        return max(0, -(-(self.base.claims.expires_ms - self.connector.rules.now_ms()) // 1000))
 
     # Once the response has started.
 

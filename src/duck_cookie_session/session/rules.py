@@ -75,7 +75,8 @@ class Rules:
             InvalidArgument: it is neither str, int nor UUID.
         """
         key = self.subject_key
-        return None if key is None else subject_text(dict.get(data, key))
+        value = None if key is None else dict.get(data, key)
+        return None if value is None else subject_text(value)
 
     def scopes_of(self, session_id: bytes, subject: str | None) -> tuple[bytes, ...]:
         """What a token is judged by: everything, its session, its subject."""
@@ -135,6 +136,14 @@ class Rules:
     def judge(self, opened: Opened, standing: Standing) -> Reason | None:
         """What refuses a token by what stands now; None: nothing."""
         self.last_standing = standing
+        claims, known = opened.claims, standing.asked_reach
+        if (
+            standing.epochs == opened.epochs
+            and standing.birth == claims.birth
+            and known is not None
+            and claims.reach <= known
+        ):
+            return None  # the usual case: nothing was revoked since it was sealed
         if self._judges_history:
             history = judge_history(opened, standing, self._retention_us)
             if history is not None:

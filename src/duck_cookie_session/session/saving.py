@@ -53,7 +53,7 @@ def save_steps(request: RequestSession, data: Data) -> Steps[None]:
 
 def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
     """Carry out a plan."""
-    base, rules = request.base, request.connector.rules
+    base, rules = request.base, request.rules
     try:
         if plan.need is Need.DELETE:
             if base is not None and plan.ends_loaded:
@@ -61,7 +61,6 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
             request.delete_cookie(data)
         elif plan.need is not Need.NOTHING:
             request.take((yield from seal_steps(rules, base, plan)))
-            request.settle()
     except SessionTooLarge:
         yield from _reissue_owed_steps(request)
         raise
@@ -97,4 +96,4 @@ def _reissue_owed_steps(request: RequestSession) -> Steps[None]:
     if request.owed and base is not None:
         claims = base.claims
         plan = Plan(Need.TOKEN, base.data, claims.subject, claims.session_id, owed=True)
-        request.take((yield from seal_steps(request.connector.rules, base, plan)))
+        request.take((yield from seal_steps(request.rules, base, plan)), settles=False)

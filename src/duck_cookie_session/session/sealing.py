@@ -26,7 +26,10 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     # Read before the list is asked: a save that stalls must not outlive the entry against it.
     now_ms = rules.now_ms()
     moves = base is not None and plan.session_id != base.claims.session_id
-    scopes, asked = _scopes(rules, base, plan)
+    if base is not None and not moves:
+        scopes = asked = base.scopes
+    else:
+        scopes, asked = _scopes(rules, base, plan)
     try:
         standing: Standing = yield Lookup(asked, base.claims.checkpoint if base is not None else 0)
     except RevocationListUnavailable as error:
@@ -47,27 +50,36 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     if size > rules.settings.max_cookie_bytes:
         heaviest = key_sizes(unpack(plan.packed))[:5]
         raise SessionTooLarge(size, rules.settings.max_cookie_bytes, heaviest)
-    if base is not None and moves and plan.ends_loaded:
-        session = base.session_scope
-        ended: int | None = yield CompareAndRaise(session, stands[session], last=True)
-        if ended is None:
-            raise rules.revoked(Reason.ENDED, base.claims.session_id)
-        rules.stats.count("revoked")
-    elif base is not None and claims.expires_ms <= now_ms:  # now: no earlier copy may outlive it
-        yield End(base.session_scope)
-        rules.stats.count("revoked")
+    if base is not None and (moves or claims.expires_ms <= now_ms):
+        yield from _end_loaded_steps(rules, base, plan, stands[base.session_scope])
     rules.stats.count_issued()
     if base is not None and not moves and plan.packed == base.data:
         rules.stats.count("reissued")
     return rules.keep(token, claims, plan.packed, scopes)
 
 
+def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, epoch: int) -> Steps[None]:
+    """Revoke the id that the new token replaces, or that expires with it.
+
+    Args:
+        epoch: the one of the loaded session that was judged.
+    """
+    scope = base.session_scope
+    if plan.session_id == base.claims.session_id:
+        yield End(scope)  # it expires now: no earlier copy may outlive it
+    elif plan.ends_loaded:
+        ended: int | None = yield CompareAndRaise(scope, epoch, last=True)
+        if ended is None:
+            raise rules.revoked(Reason.ENDED, base.claims.session_id)
+    else:
+        return
+    rules.stats.count("revoked")
+
+
 def _scopes(
     rules: Rules, base: Opened | None, plan: Plan
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """What the new token will be judged by, and what the list is asked for now."""
-    if base is not None and plan.session_id == base.claims.session_id:
-        return base.scopes, base.scopes
     scopes = rules.scopes_of(plan.session_id, plan.subject)
     # Nobody knows a new id yet, so it need not be asked for: what stands for it is 0.
     new = tuple(scope for scope in scopes if scope != scopes[1])
@@ -98,7 +110,8 @@ def _claims(
     expiry, browser_length = plan.expiry, plan.browser_length
     if base is not None:
         old = base.claims
-        _refuse_expired(rules, base, now_ms, renewed=expiry is not None)
+        if now_ms >= base.deadline_ms:
+            _refuse_expired(rules, base, now_ms, renewed=expiry is not None)
         if plan.subject is None or plan.subject == old.subject:
             created_ms = old.created_ms
         if expiry is None:

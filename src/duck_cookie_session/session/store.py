@@ -20,9 +20,9 @@ from .ending import (
     superseded,
 )
 from .judging import Opened, Refusal
-from .lazy_dict import LazyDict
+from .lazy_dict import UNFILLED, LazyDict
 from .planning import needs_update, planned_id
-from .request import PROCESS, Cookie, wrong_connector
+from .request import PROCESS, Cookie, RequestSession, wrong_connector
 from .revoking import end_steps, supersede_steps
 from .rules import Rules
 from .saving import save_as_new_steps, save_steps
@@ -56,7 +56,8 @@ class SessionStore(LazyDict):
         *,
         connector: SessionStorageConnector | None = None,
     ) -> None:
-        super().__init__(session_key, PROCESS if connector is None else connector)
+        self._request = RequestSession(session_key, PROCESS if connector is None else connector)
+        dict.__setitem__(self, UNFILLED, None)
         self.disable_warnings: bool = disable_warnings
 
     def __repr__(self) -> str:
@@ -75,7 +76,7 @@ class SessionStore(LazyDict):
 
     @session_storage_connector.setter
     def session_storage_connector(self, connector: SessionStorageConnector | None) -> None:
-        self._request.connector = connector
+        self._request.go_by(connector)
 
     @staticmethod
     def check_session_storage_connector(method: Method) -> Method:
@@ -169,7 +170,7 @@ class SessionStore(LazyDict):
         request = self._request
         if request.base is None and not dict.__len__(self):
             return None
-        return id_to_text(planned_id(request, self))
+        return id_to_text(planned_id(request, request.rules.subject_of(self)))
 
     @property
     def created_at(self) -> datetime | None:
@@ -226,7 +227,7 @@ class SessionStore(LazyDict):
         self._touch()
         request = self._request
         request.refuse_if_closed()
-        new = request.connector.rules.default_expiry if expiry is None else Expiry.of(expiry)
+        new = request.rules.default_expiry if expiry is None else Expiry.of(expiry)
         with request.lock:  # a save in another thread takes both along, or neither
             request.expiry, request.browser_length = new, browser_length
 
@@ -236,7 +237,7 @@ class SessionStore(LazyDict):
         request = self._request
         if request.outgoing == "" and not dict.__len__(self):
             return _EPOCH
-        base, rules = request.base, request.connector.rules
+        base, rules = request.base, request.rules
         if base is not None and request.expiry is None:
             return _as_datetime(base.claims.expires_ms)
         now_ms = rules.now_ms()
@@ -246,7 +247,7 @@ class SessionStore(LazyDict):
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
-        left = self.get_expiry_date().timestamp() - self._request.connector.rules.now_ms() / 1000
+        left = self.get_expiry_date().timestamp() - self._request.rules.now_ms() / 1000
         return max(0.0, left)
 
     def session_expired(self) -> bool:
@@ -353,7 +354,7 @@ class SessionStore(LazyDict):
 
     @property
     def _rules(self) -> Rules:
-        return self._request.connector.rules
+        return self._request.rules
 
     def cycle_key(self) -> None:
         """Give the session a new id, at once; the old one is revoked at its save."""
