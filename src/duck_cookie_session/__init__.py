@@ -10,6 +10,7 @@ from .errors import SessionRevoked as SessionRevoked
 from .errors import SessionSerializationError as SessionSerializationError
 from .errors import SessionTooLarge as SessionTooLarge
 from .response import asession_headers as asession_headers
+from .response import find_cookie as find_cookie
 from .response import session_headers as session_headers
 from .revocation.base import RevocationList as RevocationList
 from .revocation.memory import MemoryRevocationList as MemoryRevocationList

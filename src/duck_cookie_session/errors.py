@@ -30,8 +30,8 @@ class SessionTooLarge(SessionError):
     """The session does not fit into one cookie; the browser's cookie stays as it was.
 
     Attributes:
-        size: bytes of cookie name and value together.
-        limit: bytes allowed (RFC 6265bis, section 5.6: 4,096 for name and value).
+        size: bytes of the cookie's line: name, value and attributes.
+        limit: bytes allowed (`max_cookie_bytes`: 4,096 and never more).
         heaviest: the largest entries of the session, as (key, packed bytes), largest first.
     """
 
@@ -41,7 +41,7 @@ class SessionTooLarge(SessionError):
         self.heaviest: tuple[tuple[str, int], ...] = tuple(heaviest)
         named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
         super().__init__(
-            f"The session makes a cookie of {size} bytes (name and value), {limit} are allowed. "
+            f"The session makes a cookie of {size} bytes (name, value and attributes), {limit} are allowed. "
             f"Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only its key "
             "in the session; nothing was saved."
         )

@@ -26,10 +26,7 @@ def test_every_counter_is_there_from_the_start(node: Node) -> None:
     registry.register(SessionCollector(node.connector))
     assert scraped(registry) == {
         **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED},
-        **{
-            f'duck_cookie_session_refused_total{{reason="{reason}"}}': 0.0
-            for reason in Reason
-        },
+        **{f'duck_cookie_session_refused_total{{reason="{reason}"}}': 0.0 for reason in Reason},
     }
 
 

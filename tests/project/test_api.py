@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
@@ -273,3 +278,181 @@ def test_package_is_typed() -> None:
     from importlib.resources import files
 
     assert files("duck_cookie_session").joinpath("py.typed").is_file()
+
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "duck_cookie_session"
+
+EXPORTED = {
+    "InvalidArgument",
+    "InvalidSettings",
+    "MemoryRevocationList",
+    "NonPersistentStorageError",
+    "RevocationList",
+    "RevocationListUnavailable",
+    "SQLiteRevocationList",
+    "SessionError",
+    "SessionExpired",
+    "SessionRevoked",
+    "SessionSerializationError",
+    "SessionSettings",
+    "SessionStorageConnector",
+    "SessionStore",
+    "SessionTooLarge",
+    "asession_headers",
+    "configure",
+    "find_cookie",
+    "get_session_storage_connector",
+    "session_headers",
+}
+
+
+def exported(module: ModuleType) -> set[str]:
+    """What a module offers: its names without underscore that are no modules below it."""
+    return {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+
+def test_the_package_exports_these_names_and_no_others() -> None:
+    assert exported(duck_cookie_session) == EXPORTED
+
+
+@pytest.mark.parametrize("package", ["token", "session", "revocation", "contrib", "cli", "demo"])
+def test_other_packages_export_only_what_runs_them(package: str) -> None:
+    module = importlib.import_module(f"duck_cookie_session.{package}")
+    assert exported(module) - {"annotations"} == {"cli": {"main"}, "demo": {"run"}}.get(
+        package, set()
+    )
+
+
+def documented(of: str) -> set[str]:
+    """The members of a class that docs/api.md names."""
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    (block,) = re.findall(rf"\.\. autoclass:: {of}\n(.*?)```", text, re.DOTALL)
+    return set(re.findall(r"\.\. auto(?:method|property|attribute):: (\w+)", block))
+
+
+def public(cls: type, base: type) -> set[str]:
+    return {name for name in set(dir(cls)) - set(dir(base)) if not name.startswith("_")}
+
+
+def test_a_store_shows_what_the_reference_names_and_nothing_else() -> None:
+    assert public(SessionStore, dict) == documented("SessionStore") - set(dir(dict))
+
+
+NOT_API = {"token", "session", "cli", "demo"}
+
+
+def test_modules_that_are_not_api_are_marked_so() -> None:
+    """By an underscore, or by the words "Not API" of the package that they are in."""
+    public_modules = set()
+    for path in SOURCES.rglob("*.py"):
+        parts = path.relative_to(SOURCES).with_suffix("").parts
+        if any(part.startswith("_") and part != "__init__" for part in parts):
+            continue
+        if parts[0] in NOT_API:
+            text = (SOURCES / parts[0] / "__init__.py").read_text("utf-8")
+            assert "Not API" in text.partition('"""\n')[0]
+            continue
+        public_modules.add(".".join(part for part in parts if part != "__init__"))
+    assert public_modules == {
+        "",
+        "engine",
+        "errors",
+        "response",
+        "session_storage_connector",
+        "settings",
+        *("revocation", "revocation.base", "revocation.memory"),
+        *("revocation.redis", "revocation.sqlite"),
+        *("contrib", "contrib.asgi", "contrib.django", "contrib.duck"),
+        *("contrib.flask", "contrib.prometheus"),
+    }
+
+
+FLOORS = (
+    {"errors", "_log", "_forks"},
+    {"settings"},
+    {"_cookie", "token", "revocation"},
+    {"session"},
+    {"response", "session_storage_connector"},
+    {"engine", ""},
+    {"contrib"},
+    {"demo"},
+    {"cli"},
+)
+
+
+def test_a_file_imports_only_from_floors_below_its_own() -> None:
+    floor = {name: level for level, names in enumerate(FLOORS) for name in names}
+    climbing = []
+    for path in SOURCES.rglob("*.py"):
+        parts = path.relative_to(SOURCES).with_suffix("").parts
+        own = "" if parts == ("__init__",) else parts[0]
+        if own == "__main__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.level:
+                continue
+            above = len(parts) - node.level  # parts of the package that the import starts from
+            target = [*parts[:above], *(node.module or "").split(".")] if above >= 0 else []
+            room = next((part for part in target if part), "")
+            if not node.module and above == 0:
+                rooms = {alias.name for alias in node.names if alias.name in floor} or {""}
+            else:
+                rooms = {room}
+            climbing += [
+                f"{path.name} -> {r or 'package'}" for r in rooms - {own} if floor[r] >= floor[own]
+            ]
+    assert climbing == []
+
+
+def test_no_module_is_long() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in SOURCES.rglob("*.py")
+        if (lines := len(path.read_text("utf-8").splitlines())) > 360
+    }
+    assert long == {}
+
+
+# How many functions of the library a request runs through.
+
+CALLS = {"read": 20, "write": 45, "nested": 50, "logout": 45}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_calls_a_request_takes(what: str) -> None:
+    """The way through the library stays short: nobody follows a long one."""
+    revocations = MemoryRevocationList()
+    settings = SessionSettings(secret_keys="s" * 32, subject_key="user")
+    connector = SessionStorageConnector(lambda: revocations, settings=settings)
+    token = connector.set_session(None, {"user": "alice", "cart": [1, 2], "n": 1})
+    connector.get_session(token)
+    acts: dict[str, Callable[[SessionStore], object]] = {
+        "read": lambda session: session["user"],
+        "write": lambda session: session.__setitem__("n", 2),
+        "nested": lambda session: session["cart"].append(3),
+        "logout": lambda session: session.clear(),
+    }
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(str(SOURCES)):
+            calls += not code.co_name.startswith("<")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        session = SessionStore(token, connector=connector)
+        acts[what](session)
+        headers = duck_cookie_session.session_headers(session)
+    finally:
+        sys.setprofile(before)
+        connector.close()
+    assert dict(headers)["Vary"] == "Cookie"
+    assert calls <= CALLS[what]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duck_cookie_session import InvalidArgument
-from duck_cookie_session.session.values import MAX_LIFETIME, MAX_TIME, Expiry, subject_text
+from duck_cookie_session.session.values import Expiry, subject_text
+from duck_cookie_session.token.claims import MAX_LIFETIME, MAX_TIME
 
 
 @pytest.mark.parametrize(

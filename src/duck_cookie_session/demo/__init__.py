@@ -1,4 +1,4 @@
-"""The demo: two real Duck nodes on this machine, and a page to try them with.
+"""The demo: two real Duck nodes on this machine, and a page to try them with. Not API.
 
 python -m duck_cookie_session demo              until Ctrl-C
 python -m duck_cookie_session demo --check      the same tour without a person
@@ -11,13 +11,13 @@ import importlib.util
 import signal
 import sys
 import threading
-from types import FrameType
+from types import FrameType as _FrameType
 
-NO_DUCK = (
+_NO_DUCK = (
     "The demo runs under Duck, which is not installed here. Install the extra:\n"
     "    pip install 'duck-cookie-session[duck]'"
 )
-NO_REDIS = (
+_NO_REDIS = (
     "--redis needs the Redis client, which is not installed here. Install the extra:\n"
     "    pip install 'duck-cookie-session[redis]'"
 )
@@ -34,7 +34,7 @@ def run(check: bool = False, redis: str | None = None) -> int:
         Exit code: 0 if all holds, 1 if a step of the check or a node failed, 2 if something is
         not installed.
     """
-    for module, message in (("duck", NO_DUCK), ("redis" if redis else "duck", NO_REDIS)):
+    for module, message in (("duck", _NO_DUCK), ("redis" if redis else "duck", _NO_REDIS)):
         if importlib.util.find_spec(module) is None:
             print(message, file=sys.stderr)
             return 2
@@ -62,5 +62,5 @@ def run(check: bool = False, redis: str | None = None) -> int:
     return 0
 
 
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
+def _as_interrupt(number: int, frame: _FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -337,3 +337,13 @@ def _checked(data: object) -> dict[Any, Any]:
     if not isinstance(data, dict):
         raise InvalidArgument(f"Session data are a {type(data).__name__}; they must be a dict.")
     return dict(data)
+
+
+def wrong_connector(connector: object) -> Exception:
+    """What is raised where a store has no connector, or something else in its place."""
+    if connector is None:
+        return ValueError("The session store has no session storage connector.")
+    return TypeError(
+        f"The session storage connector of the store is a {type(connector).__name__}, not a "
+        "SessionStorageConnector."
+    )

@@ -136,8 +136,10 @@ class LazyDict(dict[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         request = self._request
-        if not request.loaded or request.phase is Phase.CLOSED:
-            self._about_to_write(key)
+        if not request.loaded:
+            request.load_into(self)
+        if request.phase is Phase.CLOSED:
+            request.write_lost(key)
         dict.__setitem__(self, key, value)
         request.written = True
         if type(value) not in IMMUTABLE_TYPES:

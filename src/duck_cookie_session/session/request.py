@@ -16,8 +16,9 @@ from typing import Any
 from .._log import logger
 from ..errors import RevocationListUnavailable, SessionError, SessionSerializationError
 from ..token.payload import pack
-from .connector import SessionStorageConnector
+from .connector import SessionStorageConnector, wrong_connector
 from .judging import Opened, Refusal
+from .overlay import Data, changes, lay_over
 from .process import get_session_storage_connector
 from .rules import Rules
 from .steps import Result, Steps, arun, run
@@ -26,13 +27,10 @@ from .values import Expiry
 Cookie = str | Callable[[], str | None] | None
 """A cookie's value, or what finds it at the first touch; None or "" for a visitor."""
 
-Data = dict[Any, Any]
-
 PROCESS: Any = object()
 """Stands for the process's connector, which is found at first need."""
 
 _EMPTY = pack({})
-_REMOVED: Any = object()
 
 
 class Phase(Enum):
@@ -247,36 +245,19 @@ class RequestSession:
                     self.base, self.packed = found, found.data
                     dict.update(data, contents)
             if self.overlay is not None:
-                self._lay_over(data, self.overlay)
+                lay_over(data, self.overlay)
+                self.overlay = None
+                self.written = self.exposed = True
             self.loaded = True
 
-    def _lay_over(self, data: Data, overlay: Data) -> None:
-        for key, value in overlay.items():
-            if value is _REMOVED:
-                dict.pop(data, key, None)
-            else:
-                dict.__setitem__(data, key, value)
-        self.overlay = None
-        self.written = self.exposed = True
-
-    def assign_token(self, data: Data, token: str | None) -> None:
+    def switch(self, data: Data, token: str | None) -> None:
         """Go on with another token; what was written lies over what is loaded then."""
-        overlay = self._changes(data)
-        ended = self.ended and not token
+        overlay, ended = self.overlay, self.ended and not token
+        if self.loaded and self.modified(data):
+            before = None if self.base is None else self.rules.unpacked(self.base)
+            overlay = changes(before or {}, data)
         self.begin(token)
         self.ended, self.overlay = ended, overlay
-
-    def _changes(self, data: Data) -> Data | None:
-        if not self.loaded:
-            return self.overlay
-        if not self.modified(data):
-            return None
-        before = (self.base and self.rules.unpacked(self.base)) or {}
-        changes = {key: _REMOVED for key in before if not dict.__contains__(data, key)}
-        for key, value in dict.items(data):
-            if key not in before or pack({key: value}) != pack({key: before[key]}):
-                changes[key] = value
-        return changes
 
     # What changed.
 
@@ -369,13 +350,3 @@ class RequestSession:
         if self.debug:
             raise SessionError(lost)
         logger.error("%s", lost)
-
-
-def wrong_connector(connector: object) -> Exception:
-    """What is raised where a store has no connector, or something else in its place."""
-    if connector is None:
-        return ValueError("The session store has no session storage connector.")
-    return TypeError(
-        f"The session storage connector of the store is a {type(connector).__name__}, not a "
-        "SessionStorageConnector."
-    )

@@ -17,14 +17,15 @@ from ..errors import (
 )
 from ..revocation.base import Scopes, Standing
 from ..settings import SessionSettings
-from ..token.format import Claims, id_to_text, issued_at, open_token
+from ..token.claims import MAX_TIME, Claims, id_to_text
+from ..token.format import issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import unpack
 from .judging import Opened, Refusal, epochs_of, judge_epochs, judge_history, witness_of
 from .stats import Stats
 from .steps import Lookup, RaiseIfForgotten, Steps
 from .token_cache import TokenCache
-from .values import MAX_TIME, Expiry, subject_text
+from .values import Expiry, subject_text
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
@@ -128,8 +129,7 @@ class Rules:
         if key_number > 0:
             renew_at_ms = min(renew_at_ms, (issued_at(token) + REISSUE_AFTER) * 1000)
         deadline_ms = expires_ms if expires_ms < last_ms else last_ms
-        epochs = epochs_of(claims)
-        opened = Opened(token, claims, data, scopes, epochs, deadline_ms, renew_at_ms)
+        opened = Opened(token, claims, data, scopes, epochs_of(claims), deadline_ms, renew_at_ms)
         self.cache.put(token, opened, len(token) + len(data) + _KEPT_BESIDE)
         return opened
 

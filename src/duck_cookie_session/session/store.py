@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from .._log import logger
 from ..token.format import id_to_text
-from .connector import SessionStorageConnector
+from .connector import SessionStorageConnector, wrong_connector
 from .ending import (
     aclear,
     clear,
@@ -22,7 +22,7 @@ from .ending import (
 from .judging import Opened, Refusal
 from .lazy_dict import UNFILLED, LazyDict
 from .planning import needs_update, planned_id
-from .request import PROCESS, Cookie, RequestSession, wrong_connector
+from .request import PROCESS, Cookie, RequestSession
 from .revoking import end_steps, supersede_steps
 from .rules import Rules
 from .saving import save_as_new_steps, save_steps
@@ -157,7 +157,7 @@ class SessionStore(LazyDict):
         request = self._request
         with request.lock:
             if key != request.token:
-                request.assign_token(self, key)
+                request.switch(self, key)
                 self._unfill()
 
     @property

@@ -9,12 +9,7 @@ from uuid import UUID
 
 from ..errors import InvalidArgument
 from ..settings import COOKIE_LIMIT
-
-MAX_LIFETIME = 2**40 - 1
-"""Most milliseconds that the claims can hold as a lifetime, 34 years."""
-
-MAX_TIME = 2**48 - 1
-"""Latest time that the claims can hold, milliseconds since 1970."""
+from ..token.claims import MAX_LIFETIME, MAX_TIME
 
 _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
 

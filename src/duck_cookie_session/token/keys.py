@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..settings import SessionSettings, secret_bytes
+from .claims import FORMAT_VERSION
 
 LIBRARY = b"duck-cookie-session"
-FORMAT_VERSION = 1
 
 
 def _info(application: bytes) -> bytes:

@@ -1,110 +1,36 @@
-"""Session engine and middleware for Django.
-
-    SESSION_ENGINE = "duck_cookie_session.contrib.django"
-    SESSION_DIR = BASE_DIR / "sessions"
-    MIDDLEWARE = [..., "duck_cookie_session.contrib.django.SessionMiddleware", ...]
-
-Django's own SessionMiddleware works too; this one adds: 503 where the list is unreachable, the
-response whole where a session can't be saved, re-issue past half-life or under an old secret, and
-`Cache-Control: no-store`. Django's names count (`SESSION_COOKIE_*`, `SECRET_KEY`,
-`SECRET_KEY_FALLBACKS`); the revocation list is the class that `SESSION_STORAGE` names, an
-SQLiteRevocationList by default; every other field of SessionSettings is `SESSION_` and its name
-in capitals. The subject is the id of the user whom `login()` wrote into the session.
-`SESSION_SERIALIZER` is not used. `manage.py clearsessions` purges the list.
-"""
+"""Django's SessionBase over a token."""
 
 from __future__ import annotations
 
-import threading
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.core.signals import setting_changed
-from django.http import HttpResponse
-from django.utils.http import http_date
 from django.utils.module_loading import import_string
 
-from .._cookie import Written, find_cookie
-from .._log import logger
-from ..errors import (
-    RevocationListUnavailable,
-    SessionExpired,
-    SessionRevoked,
-    SessionSerializationError,
-)
-from ..response import (
-    SERVER_ERROR,
-    UNAVAILABLE_BODY,
-    UNAVAILABLE_HEADERS,
-    headers_of,
-    max_age_of,
-    respond,
-    respond_steps,
-)
-from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import SessionStorageConnector
-from ..session.duck import DUCK_SUBJECT_KEY, import_storage
-from ..session.ending import aclear, clear, cycle
-from ..session.judging import Opened, Refusal
-from ..session.plan import Need, Plan
-from ..session.planning import make_plan, planned_id
-from ..session.process import register
-from ..session.request import Phase, RequestSession
-from ..session.revoking import end_steps
-from ..session.saving import plan_steps
-from ..session.steps import Steps
-from ..session.values import Expiry
-from ..settings import SessionSettings
-from ..token.format import id_to_text
-from ..token.payload import IMMUTABLE_TYPES
+from ...errors import SessionExpired, SessionRevoked, SessionSerializationError
+from ...session.ending import aclear, clear, cycle
+from ...session.judging import Opened, Refusal
+from ...session.plan import Need, Plan
+from ...session.planning import make_plan, planned_id
+from ...session.request import RequestSession
+from ...session.revoking import end_steps
+from ...session.saving import plan_steps
+from ...session.steps import Steps
+from ...session.values import Expiry
+from ...token.format import id_to_text
+from ...token.payload import IMMUTABLE_TYPES
+from ._connector import get_connector
 
 if TYPE_CHECKING:  # Django ships no types
-    from ._untyped import DjangoSessionMiddleware, SessionBase
+    from .._untyped import SessionBase
 else:
     from django.contrib.sessions.backends.base import SessionBase
-    from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 
-OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
 SHORTEST_KEY = 8  # characters; what is shorter is no key for Django
-
-_connector: SessionStorageConnector | None = None
-_lock = threading.Lock()
-
-
-def get_connector() -> SessionStorageConnector:
-    """The connector of this Django project, built at first need from its settings.
-
-    Raises:
-        InvalidSettings: names the setting and what is allowed.
-    """
-    global _connector
-    if _connector is None:
-        with _lock:
-            if _connector is None:
-                names = [name for name in dir(django_settings) if name.startswith(OURS)]
-                given = {name: getattr(django_settings, name) for name in names}
-                given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
-                settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
-                storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
-                made = SessionStorageConnector(storage, settings=settings)
-                _connector = register(made, "Django")
-    return _connector
-
-
-def _on_setting_changed(*, setting: str, **_: Any) -> None:
-    """In tests that override settings."""
-    global _connector
-    if setting.startswith(OURS) and _connector is not None:
-        _connector.close()
-        _connector = None
-
-
-setting_changed.connect(_on_setting_changed)
 
 
 class SessionStore(SessionBase):
@@ -291,10 +217,10 @@ class SessionStore(SessionBase):
         self._expiry = data.get(EXPIRY_KEY)
 
     def _plan(self, *, asked: bool = False) -> Plan:
-        self._note_changes()
+        self.note_changes()
         return make_plan(self._request, self._session_cache, asked=asked)
 
-    def _note_changes(self) -> None:
+    def note_changes(self) -> None:
         """Tell the request what Django's ways to change a session leave in its data alone."""
         request, data = self._request, self._session_cache
         if not all(type(value) in IMMUTABLE_TYPES for value in data.values()):
@@ -353,72 +279,3 @@ class SessionStore(SessionBase):
         revocations = get_connector().revocations
         await revocations.apurge()
         await revocations.asave()
-
-
-class SessionMiddleware(DjangoSessionMiddleware):
-    """In the place of Django's own: the response stays whole where Django's would fail."""
-
-    def process_request(self, request: Any) -> None:
-        """Give the request its session."""
-        # Not request.COOKIES: of two cookies of one name it has the last, blanks stripped.
-        name = django_settings.SESSION_COOKIE_NAME
-        request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
-        if isinstance(request.session, SessionStore):
-            request.session._request.phase = Phase.OPEN
-            request.session._request.debug = bool(django_settings.DEBUG)
-
-    def process_response(self, request: Any, response: Any) -> Any:
-        """Save if that is due, and put cookie and headers onto the response."""
-        session = getattr(request, "session", None)
-        if not isinstance(session, SessionStore):
-            return super().process_response(request, response)
-        known = session._request
-        failed = response.status_code >= SERVER_ERROR
-        try:
-            if django_settings.SESSION_SAVE_EVERY_REQUEST and not failed:
-                known.written = bool(session._get_session()) or known.written
-            if known.accessed and not known.loaded and not failed:
-                session._get_session()  # the list did not answer when it was touched
-            if known.loaded and not failed:
-                session._note_changes()
-            data = session._session_cache if known.loaded else {}
-            steps = respond_steps(known, data, failed=failed)
-            if steps is not None:
-                respond(known, steps)
-        except RevocationListUnavailable as error:
-            logger.error("The revocation list is unreachable, answered 503: %s", error)
-            return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
-        known.phase = Phase.CLOSED
-        vary, cache_control = response.get("Vary"), response.get("Cache-Control")
-        for name, value in headers_of(known, vary, cache_control):
-            if name == "Set-Cookie":
-                _write_cookie(response, known, value)
-            else:
-                response.headers[name] = value
-        return response
-
-
-def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
-    settings, name = django_settings, django_settings.SESSION_COOKIE_NAME
-    if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
-        response.cookies[name] = Written(line)
-    elif known.outgoing:
-        max_age = max_age_of(known)
-        response.set_cookie(
-            name,
-            known.outgoing,
-            max_age=max_age,
-            expires=None if max_age is None else http_date(time.time() + max_age),
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            path=settings.SESSION_COOKIE_PATH,
-            secure=settings.SESSION_COOKIE_SECURE or None,
-            httponly=settings.SESSION_COOKIE_HTTPONLY or None,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )
-    else:
-        response.delete_cookie(
-            name,
-            path=settings.SESSION_COOKIE_PATH,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )

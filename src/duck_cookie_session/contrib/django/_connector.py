@@ -1,0 +1,51 @@
+"""The connector of a Django project, from its settings."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from ...revocation.sqlite import SQLiteRevocationList
+from ...session.connector import SessionStorageConnector
+from ...session.duck import DUCK_SUBJECT_KEY, import_storage
+from ...session.process import register
+from ...settings import SessionSettings
+
+OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
+
+_connector: SessionStorageConnector | None = None
+_lock = threading.Lock()
+
+
+def get_connector() -> SessionStorageConnector:
+    """The connector of this Django project, built at first need from its settings.
+
+    Raises:
+        InvalidSettings: names the setting and what is allowed.
+    """
+    global _connector
+    if _connector is None:
+        with _lock:
+            if _connector is None:
+                names = [name for name in dir(django_settings) if name.startswith(OURS)]
+                given = {name: getattr(django_settings, name) for name in names}
+                given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
+                settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
+                storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
+                made = SessionStorageConnector(storage, settings=settings)
+                _connector = register(made, "Django")
+    return _connector
+
+
+def _on_setting_changed(*, setting: str, **_: Any) -> None:
+    """In tests that override settings."""
+    global _connector
+    if setting.startswith(OURS) and _connector is not None:
+        _connector.close()
+        _connector = None
+
+
+setting_changed.connect(_on_setting_changed)

@@ -1,0 +1,99 @@
+"""Django's session middleware, for the responses that its own would spoil."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.http import HttpResponse
+from django.utils.http import http_date
+
+from ..._cookie import Written, find_cookie
+from ..._log import logger
+from ...errors import RevocationListUnavailable
+from ...response import (
+    SERVER_ERROR,
+    UNAVAILABLE_BODY,
+    UNAVAILABLE_HEADERS,
+    headers_of,
+    max_age_of,
+    respond,
+    respond_steps,
+)
+from ...session.request import Phase, RequestSession
+from ._store import SessionStore
+
+if TYPE_CHECKING:  # Django ships no types
+    from .._untyped import DjangoSessionMiddleware
+else:
+    from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
+
+
+class SessionMiddleware(DjangoSessionMiddleware):
+    """In the place of Django's own: the response stays whole where Django's would fail."""
+
+    def process_request(self, request: Any) -> None:
+        """Give the request its session."""
+        # Not request.COOKIES: of two cookies of one name it has the last, blanks stripped.
+        name = django_settings.SESSION_COOKIE_NAME
+        request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
+        if isinstance(request.session, SessionStore):
+            request.session._request.phase = Phase.OPEN
+            request.session._request.debug = bool(django_settings.DEBUG)
+
+    def process_response(self, request: Any, response: Any) -> Any:
+        """Save if that is due, and put cookie and headers onto the response."""
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return super().process_response(request, response)
+        known = session._request
+        failed = response.status_code >= SERVER_ERROR
+        try:
+            if django_settings.SESSION_SAVE_EVERY_REQUEST and not failed:
+                known.written = bool(session._get_session()) or known.written
+            if known.accessed and not known.loaded and not failed:
+                session._get_session()  # the list did not answer when it was touched
+            if known.loaded and not failed:
+                session.note_changes()
+            data = session._session_cache if known.loaded else {}
+            steps = respond_steps(known, data, failed=failed)
+            if steps is not None:
+                respond(known, steps)
+        except RevocationListUnavailable as error:
+            logger.error("The revocation list is unreachable, answered 503: %s", error)
+            return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
+        known.phase = Phase.CLOSED
+        vary, cache_control = response.get("Vary"), response.get("Cache-Control")
+        for name, value in headers_of(known, vary, cache_control):
+            if name == "Set-Cookie":
+                _write_cookie(response, known, value)
+            else:
+                response.headers[name] = value
+        return response
+
+
+def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
+    settings, name = django_settings, django_settings.SESSION_COOKIE_NAME
+    if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
+        response.cookies[name] = Written(line)
+    elif known.outgoing:
+        max_age = max_age_of(known)
+        response.set_cookie(
+            name,
+            known.outgoing,
+            max_age=max_age,
+            expires=None if max_age is None else http_date(time.time() + max_age),
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE or None,
+            httponly=settings.SESSION_COOKIE_HTTPONLY or None,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )
+    else:
+        response.delete_cookie(
+            name,
+            path=settings.SESSION_COOKIE_PATH,
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )
