@@ -41,8 +41,8 @@ class SessionTooLarge(SessionError):
         self.heaviest: tuple[tuple[str, int], ...] = tuple(heaviest)
         named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
         super().__init__(
-            f"The session makes a cookie of {size} bytes (name, value and attributes), {limit} are allowed. "
-            f"Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only its key "
+            f"The session makes a cookie of {size} bytes (name, value and attributes), {limit} are "
+            f"allowed. Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only its key "
             "in the session; nothing was saved."
         )
 

@@ -20,10 +20,10 @@ would be 0 is left out.
     8     7      epoch of the session
     16    7      epoch of the subject; only with 64
     32    7      epoch of everything
-    64    1+n    subject: its length in bytes, and itself in UTF-8 (a lone surrogate as its 3 bytes)
+    64    1+n    subject: its length in bytes, and itself in UTF-8 (a lone surrogate in 3 bytes)
     128   2+n    with 64: the length takes two bytes, and is 256 or more
-    256   1+..   groups: a byte whose lowest 3 bits are their count, 1 to 4, and whose bits 4 to 7 say
-                 which of them have an epoch (4: the first); then for each its digest, 16 bytes, and
+    256   1+..   groups: a byte whose lowest 3 bits are their count, 1 to 4, and whose bits 4 to 7
+                 say which have an epoch (4: the first); then for each its digest, 16 bytes, and
                  its epoch, 7 bytes, if it has one. Digests ascend
     512   5      time of authentication, whole seconds since 1970, if it is not created at
     1024  0      the data are deflated
@@ -53,6 +53,7 @@ MOST_GROUPS = 4
 _BROWSER, _BIRTH, _CHECKPOINT, _SESSION, _SUBJECT_EPOCH, _EVERYTHING = 1, 2, 4, 8, 16, 32
 _SUBJECT, _LONG, _GROUPS, _AUTHENTICATED, DEFLATED = 64, 128, 256, 512, 1024
 _KNOWN = 2048 - 1
+_NUMBERS = (_BIRTH, _CHECKPOINT, _CHECKPOINT, _SESSION, _SUBJECT_EPOCH, _EVERYTHING)
 _HEAD = struct.Struct(">BH16sBIHIBI")
 _DIGEST_BYTES = 16
 
@@ -181,18 +182,15 @@ def read_claims(plain: bytes) -> tuple[Claims, int, bool]:
         raise ValueError("another version")
     created_ms = (c_high << 32 | c_low) * 1000
     at = _HEAD.size
-    birth = checkpoint = reach = session = subject_epoch = everything = 0
-    if flags & _BIRTH:
-        birth, at = _number(plain, at)
-    if flags & _CHECKPOINT:
-        checkpoint, at = _number(plain, at)
-        reach, at = _number(plain, at)
-    if flags & _SESSION:
-        session, at = _number(plain, at)
-    if flags & _SUBJECT_EPOCH:
-        subject_epoch, at = _number(plain, at)
-    if flags & _EVERYTHING:
-        everything, at = _number(plain, at)
+    numbers = []
+    for flag in _NUMBERS:
+        number = 0
+        if flags & flag:
+            number = int.from_bytes(plain[at : at + 7], "big")
+            at += 7
+            if not 0 < number <= MAX_NUMBER:
+                raise ValueError("a number out of its range")
+        numbers.append(number)
     subject = None
     if flags & (_SUBJECT | _LONG | _SUBJECT_EPOCH):
         subject, at = _read_subject(plain, at, flags)
@@ -213,24 +211,12 @@ def read_claims(plain: bytes) -> tuple[Claims, int, bool]:
         e_high << 32 | e_low,
         l_high << 32 | l_low,
         flags & _BROWSER == _BROWSER,
-        birth,
-        checkpoint,
-        reach,
-        session,
-        subject_epoch,
-        everything,
+        *numbers,
         subject,
         groups,
         authenticated_ms,
     )
     return claims, at, flags & DEFLATED == DEFLATED
-
-
-def _number(plain: bytes, at: int) -> tuple[int, int]:
-    number = int.from_bytes(plain[at : at + 7], "big")
-    if not 0 < number <= MAX_NUMBER:
-        raise ValueError("a number out of its range")
-    return number, at + 7
 
 
 def _read_subject(plain: bytes, at: int, flags: int) -> tuple[str, int]:
@@ -255,7 +241,10 @@ def _read_groups(plain: bytes, at: int) -> tuple[tuple[tuple[bytes, int], ...], 
         digest, epoch = plain[at : at + _DIGEST_BYTES], 0
         at += _DIGEST_BYTES
         if have_epochs >> place & 1:
-            epoch, at = _number(plain, at)
+            epoch = int.from_bytes(plain[at : at + 7], "big")
+            at += 7
+            if not 0 < epoch <= MAX_NUMBER:
+                raise ValueError("an epoch out of its range")
         if groups and digest <= groups[-1][0]:
             raise ValueError("groups out of order")
         groups.append((digest, epoch))
