@@ -38,6 +38,17 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+# Whoever asks for one of these talks to a server: one of Redis, or a served application.
+SERVERS = {"needs_redis", "started"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`server` follows from what a test asks for, so that nobody has to think of it."""
+    for item in items:
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -108,6 +119,22 @@ def clean_process() -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def closed_lists(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the SQLite lists that the test leaves open, of which Python 3.13 warns."""
+    made: list[SQLiteRevocationList] = []
+    bind = SQLiteRevocationList.bind
+
+    def remember(self: SQLiteRevocationList, settings: SessionSettings) -> None:
+        made.append(self)
+        bind(self, settings)
+
+    monkeypatch.setattr(SQLiteRevocationList, "bind", remember)
+    yield
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="session")

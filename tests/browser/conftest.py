@@ -16,9 +16,10 @@ from .site import make_certificate
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     why = missing()
-    if why is not None:
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if why is not None:
                 item.add_marker(pytest.mark.skip(reason=why))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,13 +195,13 @@ def test_inspect_names_the_secret_that_made_a_token(
 def test_inspect_tells_a_fixed_expiry_from_a_lifetime(
     run: Run, node: SessionStorageConnector
 ) -> None:
-    from datetime import datetime, timezone
+    from datetime import datetime
 
     from duck_cookie_session import SessionStore
 
     store = SessionStore(None, connector=node)
     store["a"] = 1
-    until = datetime.fromtimestamp(int(time.time()) + 600, timezone.utc)
+    until = datetime.fromtimestamp(int(time.time()) + 600, UTC)
     store.set_expiry(until)
     store.save()
     facts = run("inspect", "--json", stdin=store.session_key or "").json
@@ -675,6 +676,7 @@ def test_secrets_in_the_environment_separated_by_blanks(
     assert "SESSION_COOKIE_SECURE" in outcome.err
 
 
+@pytest.mark.slow
 def test_the_settings_of_duck_in_the_working_folder(
     tmp_path: Path, folder: Path, node: SessionStorageConnector
 ) -> None:

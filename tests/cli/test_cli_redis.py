@@ -23,9 +23,7 @@ from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     check_redis,
 )
 from duck_cookie_session.revocation.redis import RedisRevocationList  # noqa: E402  # as above
-from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary  # noqa: E402  # needs redis-py
-
-pytestmark = pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
+from tests.helpers.redis_server import RedisServer  # noqa: E402  # needs redis-py
 
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
 
@@ -33,7 +31,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def server(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     made = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
     made.start()
     yield made

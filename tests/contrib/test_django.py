@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,7 @@ def expires_in(session: SessionStore) -> float:
 )
 def test_expiry(use_tz: bool, given: Any, seconds: float) -> None:
     if given == "in two hours":
-        given = datetime.now(timezone.utc) + timedelta(hours=2)
+        given = datetime.now(UTC) + timedelta(hours=2)
     with override_settings(USE_TZ=use_tz):
         session = SessionStore()
         session["a"] = 1

@@ -10,6 +10,8 @@ import pytest
 
 from tests.contrib.served import COOKIE, KINDS, Kind, serving
 
+pytestmark = pytest.mark.server
+
 
 def duck(**environment: str) -> Kind:
     return replace(KINDS["duck"], environment=environment)

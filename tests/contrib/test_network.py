@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contrib.served import COOKIE, KINDS, Site, serving
-from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
+from tests.helpers.redis_server import RedisServer
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    if redis_binary() is None:
-        pytest.skip(WHY_NOT)
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+def redis(make_redis_server: Callable[[], RedisServer]) -> RedisServer:
+    return make_redis_server()
 
 
 @pytest.fixture(params=["asgi", "duck", "duck-async"])

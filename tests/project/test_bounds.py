@@ -107,6 +107,7 @@ PAYLOADS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", PAYLOADS)
 def test_a_hostile_payload_under_our_own_key(node: Node, shape: str) -> None:
     """Deflated, the only way for that much to get into a token."""

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from importlib.metadata import metadata
 from pathlib import Path
@@ -34,7 +35,7 @@ from duck_cookie_session.demo.nodes import _free_ports
 from duck_cookie_session.session_storage_connector import import_storage
 from duck_cookie_session.settings import setting_name
 from tests.helpers import sent_cookie
-from tests.helpers.redis_server import WHY_NOT, RedisServer, redis_binary
+from tests.helpers.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -79,6 +80,7 @@ def test_every_snippet_is_tested() -> None:
         assert f'"{name}"' in tested, f"the snippet {name} of README.md is not tested"
 
 
+@pytest.mark.slow
 def test_snippets_pass_mypy(tmp_path: Path) -> None:
     paths = []
     for name, code in _snippets().items():
@@ -137,29 +139,25 @@ def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> Non
     assert re.match(r"1 \{.*'no key': 1", capsys.readouterr().out)
 
 
-@pytest.mark.skipif(redis_binary() is None, reason=WHY_NOT)
 def test_redis_settings_make_one_list_of_many_nodes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_redis_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
-    try:
-        monkeypatch.setenv("DUCK_SECRET_KEY", SECRET)
-        monkeypatch.setenv("REVOCATION_URL", server.url)
-        found = _run("redis")
-        settings = SessionSettings.from_mapping(found)
-        storage = import_storage(found["SESSION_STORAGE"])
-        nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(3)]
-        token = nodes[0].set_session(None, {"user": "alice"})
-        assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
-        nodes[1].delete_session(token)
-        assert [node.get_session(token) for node in nodes] == [None] * 3
-        for node in nodes:
-            node.close()
-    finally:
-        server.kill()
+    server = make_redis_server("--appendonly", "yes", "--appendfsync", "always")
+    monkeypatch.setenv("DUCK_SECRET_KEY", SECRET)
+    monkeypatch.setenv("REVOCATION_URL", server.url)
+    found = _run("redis")
+    settings = SessionSettings.from_mapping(found)
+    storage = import_storage(found["SESSION_STORAGE"])
+    nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(3)]
+    token = nodes[0].set_session(None, {"user": "alice"})
+    assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
+    nodes[1].delete_session(token)
+    assert [node.get_session(token) for node in nodes] == [None] * 3
+    for node in nodes:
+        node.close()
 
 
+@pytest.mark.server
 def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
     sessions = tmp_path / "sessions"
     code = _snippets()["duck"]
@@ -212,7 +210,9 @@ def test_duck_settings_serve_under_duck(tmp_path: Path) -> None:
         duck.wait()
 
 
-def test_asgi(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asgi(
+    clean_process: None, closed_lists: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     app = _run("asgi")["app"]
 
@@ -224,7 +224,7 @@ def test_asgi(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert asyncio.run(visit()) == ["1", "2", "3"]
 
 
-def test_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flask(closed_lists: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", SECRET)
     with _run("flask")["app"].test_client() as client:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.revocation.fleet import Judge, Plan, run_fleet, summary
+
+pytestmark = pytest.mark.slow
 
 STALE = 0.05
 

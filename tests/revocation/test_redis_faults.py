@@ -100,6 +100,7 @@ def judged(events, faults, lost):
     assert any(event.outcome == "done" and event.began > last for event in reads)
 
 
+@pytest.mark.slow
 def test_killed_paused_cut_off_and_slow_in_mid_load(make_redis_server):
     server = make_redis_server()
     faults = Faults(server)
@@ -111,6 +112,7 @@ def test_killed_paused_cut_off_and_slow_in_mid_load(make_redis_server):
     assert "unavailable" in {event.outcome for event in events}
 
 
+@pytest.mark.slow
 def test_killed_in_mid_load_with_appendonly_nothing_is_lost(make_redis_server):
     server = make_redis_server("--appendonly", "yes", "--appendfsync", "always")
     faults = Faults(server)
@@ -216,6 +218,7 @@ def test_a_snapshot_alone_brings_back_what_was_revoked_since(make_connector, mak
 # One process
 
 
+@pytest.mark.slow
 def test_a_paused_server_costs_one_timeout_and_is_used_again_at_once(
     make_connector, make_redis_server
 ):

@@ -474,6 +474,7 @@ def _text(info):
     return info.decode() if isinstance(info, bytes) else info
 
 
+@pytest.mark.slow
 def test_a_cluster(make_list, make_redis_server, app, make_app):
     server = make_redis_server("--cluster-enabled", "yes")
     with server.client() as bare:

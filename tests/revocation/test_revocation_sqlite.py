@@ -466,6 +466,7 @@ def raise_in_a_process(directory, number, count):
     return everything, epochs
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_on_a_file_that_none_has_made(directory):
     with ProcessPoolExecutor(8, mp_context=SPAWN) as pool:
         jobs = [pool.submit(raise_in_a_process, directory, number, 40) for number in range(8)]
@@ -496,6 +497,7 @@ def test_threads_that_read_write_and_close_at_once(make_sqlite):
             job.result()
 
 
+@pytest.mark.slow
 def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
     lists = [make_sqlite(clock=time.time) for _ in range(3)]
     stop = threading.Event()
@@ -591,6 +593,7 @@ def revoke_until_killed(directory, first, pipe):
         os.write(pipe, number.to_bytes(8, "big"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_nothing_reported_done_is_missing_after_kill_9_fifty_times(directory):
     chance = random.Random(50)

@@ -6,8 +6,12 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from duck_cookie_session import SessionSettings, SessionStorageConnector, SessionStore
 from duck_cookie_session.revocation.redis import RedisRevocationList
+
+pytestmark = pytest.mark.slow
 
 OLD, NEW = "the secret in use until today, 40 letters", "the secret that is to follow it, 40 too.."
 COOKIE_AGE = 3600.0

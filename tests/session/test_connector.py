@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def test_every_type_comes_back(node: Node) -> None:
     data = {
         "int": 10**30,
         1: date(2027, 1, 1),
-        "when": datetime(2027, 1, 1, tzinfo=timezone.utc),
+        "when": datetime(2027, 1, 1, tzinfo=UTC),
         "price": Decimal("1.50"),
         "id": UUID(int=7),
         "text": "\ud800é",
@@ -166,7 +166,7 @@ def test_update_keeps_the_lifetime(node: Node, clock: Clock) -> None:
 
 def test_update_keeps_a_fixed_expiry(node: Node, clock: Clock) -> None:
     session = node.request(node.start(a=1))
-    session.set_expiry(datetime.fromtimestamp(clock.now + 100, timezone.utc))
+    session.set_expiry(datetime.fromtimestamp(clock.now + 100, UTC))
     session.save()
     clock.tick(60)
     token = node.connector.update_session(session.session_key, {"b": 2})

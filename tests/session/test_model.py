@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,7 +54,7 @@ STAGES = [
 
 
 def moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+    return datetime.fromtimestamp(milliseconds // 1000, UTC)
 
 
 @dataclass(frozen=True)
@@ -590,6 +590,7 @@ class Nodes(RuleBasedStateMachine):
         self.list.everything = self.list.number()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_two_nodes(kind: str) -> None:
     machine = type(f"Nodes_{kind}", (Nodes,), {"kind": kind})

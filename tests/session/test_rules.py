@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,8 @@ def test_a_lifetime_is_renewed_at_each_save(node: Node, clock: Clock, given: Any
 @pytest.mark.parametrize(
     "given",
     [
-        datetime.fromtimestamp(START + 100, timezone.utc),
-        datetime.fromtimestamp(START + 100, timezone.utc).replace(tzinfo=None),
+        datetime.fromtimestamp(START + 100, UTC),
+        datetime.fromtimestamp(START + 100, UTC).replace(tzinfo=None),
         datetime.fromtimestamp(START + 100, timezone(timedelta(hours=5))),
     ],
 )
@@ -118,7 +118,7 @@ def test_zero_or_less_expires_now(node: Node, given: Any) -> None:
 
 
 def test_none_returns_to_cookie_age(node: Node, clock: Clock) -> None:
-    for given in (100, datetime.fromtimestamp(START + 100, timezone.utc)):
+    for given in (100, datetime.fromtimestamp(START + 100, UTC)):
         session = node.request(node.start(a=1))
         session.set_expiry(given)
         session = node.request(saved(session))
@@ -183,11 +183,11 @@ def test_a_login_starts_a_new_created_at(node: Node, clock: Clock) -> None:
     session = node.request(token)
     session["user"] = 1
     session.save()
-    assert session.created_at == datetime.fromtimestamp(START + 100, timezone.utc)
+    assert session.created_at == datetime.fromtimestamp(START + 100, UTC)
     clock.tick(100)
     session["user"] = 2
     session.save()
-    assert session.created_at == datetime.fromtimestamp(START + 200, timezone.utc)
+    assert session.created_at == datetime.fromtimestamp(START + 200, UTC)
 
 
 @pytest.mark.parametrize("how", ["cycle_key", "logout", "save", "supersede", "others"])
@@ -203,7 +203,7 @@ def test_what_keeps_created_at(node: Node, clock: Clock, how: str) -> None:
     elif how == "others":
         session.delete_other_sessions()
     session.save()
-    assert session.created_at == datetime.fromtimestamp(START, timezone.utc)
+    assert session.created_at == datetime.fromtimestamp(START, UTC)
 
 
 def test_expired_between_load_and_save(node: Node, clock: Clock) -> None:
@@ -245,7 +245,7 @@ def test_not_due_before_half_of_the_lifetime(node: Node, clock: Clock) -> None:
 def test_a_fixed_expiry_is_never_due(node: Node, clock: Clock) -> None:
     session = node.request()
     session["a"] = 1
-    session.set_expiry(datetime.fromtimestamp(START + 1000, timezone.utc))
+    session.set_expiry(datetime.fromtimestamp(START + 1000, UTC))
     token = saved(session)
     clock.tick(999)
     assert not due(node, token)
@@ -463,7 +463,7 @@ def test_a_save_that_stalls_lives_from_when_it_began(make_node: MakeNode, clock:
     token = node.start(a=1)
     revocations.stalls = False
     assert clock.now == START + 3600
-    assert node.request(token).created_at == datetime.fromtimestamp(START, timezone.utc)
+    assert node.request(token).created_at == datetime.fromtimestamp(START, UTC)
     assert lives(node, clock, token) == 7 * DAY - 3600
 
 
@@ -1110,7 +1110,7 @@ def test_created_at_is_the_same_on_every_node(two_nodes: tuple[Node, Node], cloc
     clock.tick(0.75)
     token = node.start(a=1)
     for reader in two_nodes:
-        assert reader.request(token).created_at == datetime.fromtimestamp(START, timezone.utc)
+        assert reader.request(token).created_at == datetime.fromtimestamp(START, UTC)
         assert reader.request(token).get_expiry_age() == 7 * DAY
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from duck_cookie_session import (
 from tests.helpers import DAY, START, Clock, NetworkList, Node, SwitchableList, sent_cookie
 
 MakeNode = Callable[..., Node]
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def at(seconds: float) -> datetime:
@@ -443,7 +443,7 @@ def test_expiry_of_a_visitor_and_of_a_session(node: Node, clock: Clock) -> None:
     clock.tick(100)
     assert session.get_expiry_date() == at(START + 7 * DAY)
     assert session.get_expiry_age() == 7 * DAY - 100
-    assert session.get_expiry_date().tzinfo is timezone.utc
+    assert session.get_expiry_date().tzinfo is UTC
     assert not session.session_expired()
 
 

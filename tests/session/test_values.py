@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from duck_cookie_session.session.values import MAX_LIFETIME, MAX_TIME, Expiry, s
         (10**400, Expiry(MAX_LIFETIME)),
         (1e308, Expiry(MAX_LIFETIME)),
         (timedelta.max, Expiry(MAX_LIFETIME)),
-        (datetime(2030, 1, 1, tzinfo=timezone.utc), Expiry(0, 1_893_456_000_000)),
+        (datetime(2030, 1, 1, tzinfo=UTC), Expiry(0, 1_893_456_000_000)),
         (datetime(2030, 1, 1), Expiry(0, 1_893_456_000_000)),
         (datetime(2030, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), Expiry(0, 1893456000000)),
         (datetime(1960, 1, 1), Expiry(0, 0)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 GOOD = 0
@@ -34,7 +34,7 @@ def moment(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     try:
-        at = datetime.fromtimestamp(seconds, timezone.utc)
+        at = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):  # beyond the year 9999
         return f"{seconds:.0f} seconds after 1970"
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")

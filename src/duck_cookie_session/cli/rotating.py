@@ -7,7 +7,7 @@ import json
 import math
 import secrets
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ..settings import SessionSettings
@@ -39,7 +39,7 @@ def _promoted(text: str | None) -> float:
         return time.time()
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise UsageError(
             f"--promoted {text!r} is no time such as 2026-11-22 or 2026-11-22T14:30 (UTC)."
