@@ -121,6 +121,22 @@ def clean_process() -> Iterator[None]:
     forget()
 
 
+@pytest.fixture
+def closed_lists(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the SQLite lists that the test leaves open, of which Python 3.13 warns."""
+    made: list[SQLiteRevocationList] = []
+    bind = SQLiteRevocationList.bind
+
+    def remember(self: SQLiteRevocationList, settings: SessionSettings) -> None:
+        made.append(self)
+        bind(self, settings)
+
+    monkeypatch.setattr(SQLiteRevocationList, "bind", remember)
+    yield
+    for one in made:
+        one.close()
+
+
 @pytest.fixture(scope="session")
 def needs_redis() -> None:
     """Skips where there is no redis-server to start."""

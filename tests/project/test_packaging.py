@@ -16,9 +16,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("build", reason="build is not installed (extra `test`)")
-pytest.importorskip("twine", reason="twine is not installed (extra `test`)")
-
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONAL = ("duck", "redis", "flask", "django", "prometheus_client", "starlette")
 
@@ -36,6 +33,8 @@ def run(*command: object, cwd: Path | None = None) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from it."""
+    for name in ("build", "twine"):
+        pytest.importorskip(name, reason=f"{name} is not installed (extra `test`)")
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     return folder

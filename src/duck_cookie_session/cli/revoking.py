@@ -76,9 +76,7 @@ def clear_all(arguments: argparse.Namespace) -> int:
 def _check_known(connector: SessionStorageConnector) -> None:
     """Refuse to report as done what would be noted for an application that is not there."""
     settings = connector.settings
-    if settings.on_lost == "refuse" and not connector.revocations.is_known(
-        connector.rules.scopes.prefix
-    ):
+    if not connector.revocations.knows(connector.rules.scopes.prefix):
         raise UsageError(
             "Nothing was revoked: in this list no node has noted anything under the cookie name "
             f"{settings.cookie_name!r} and the audience {settings.audience!r}. Set "

@@ -278,6 +278,10 @@ class RevocationList(ABC):
         """
 
     @abstractmethod
+    def knows(self, prefix: bytes) -> bool:
+        """Whether any process has used this list for an application; makes nothing."""
+
+    @abstractmethod
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; slow on a large list."""
 

@@ -6,25 +6,34 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from .._forks import watch_forks
 from ..settings import SessionSettings
-from ._counting import microseconds, next_epoch, warn_made_anew
-from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Scopes, Standing, Survey, is_everything
+from ._history import History, Nonces, checkpoint_scope, microseconds, proves, warn_made_anew
+from .base import (
+    LAST_EPOCH,
+    PREFIX_BYTES,
+    RevocationList,
+    Scopes,
+    Standing,
+    Survey,
+    Witness,
+    is_everything,
+)
 
-_ZEROS = repeat(0)
 _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
+_ZEROS = repeat(0)
 
 
 class MemoryRevocationList(RevocationList):
     """A list in the memory of this process; it ends with it, and every session with the list.
 
-    Safe for any number of threads of one process. A forked child gets a list made anew, so that
-    sessions of the parent end there: use `SQLiteRevocationList` where more than one process
-    serves. An entry takes about 250 bytes.
+    Safe for any number of threads of one process. A forked child notices that it is not the process
+    that made the list, and has one made anew, so that sessions of the parent end there: use
+    `SQLiteRevocationList` where more than one process serves. An entry takes about 250 bytes.
 
     Args:
         clock: seconds since 1970.
@@ -38,69 +47,99 @@ class MemoryRevocationList(RevocationList):
         self._clock = clock
         self._lock = threading.RLock()
         self._epochs: dict[bytes, int] = {}
-        self._get: Callable[[bytes, int], int] = self._epochs.get
         # By application: when its entries were made, in that order, so the oldest come first.
         self._made: dict[bytes, OrderedDict[bytes, int]] = {}
         self._everything_made: dict[bytes, int] = {}
-        self._last: dict[bytes, int] = {}
+        self._histories: dict[bytes, History] = {}
+        self._nonces = Nonces()
         self._pid = os.getpid()
         watch_forks(self)
 
     def bind(self, settings: SessionSettings) -> None:
-        """Also makes `everything`, which then is there for good; see `RevocationList.bind`."""
+        """Also begins the application's history; see `RevocationList.bind`."""
         super().bind(settings)
-        everything = Scopes(settings).everything
-        if not self._epochs.get(everything):  # absent, or 0 by a binding less careful than this
-            self._make_everything(everything)
+        prefix = Scopes(settings).prefix
+        with self._lock:
+            history = self._histories.get(prefix)
+            if history is None or (not history.birth and self.binding(prefix).keeps_birth):
+                self._begin(prefix)
 
-    def lookup(self, scopes, *, checkpoint=0, fresh=True):
-        epochs = tuple(map(self._get, scopes, _ZEROS))
-        m = self._made.get(scopes[0][:8], {})
+    def lookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
+        """What stands now; see `RevocationList.lookup`."""
+        if os.getpid() != self._pid:
+            self._begin_anew()
+        prefix = scopes[0][:PREFIX_BYTES]
+        with self._lock:
+            epochs = made = tuple(map(self._epochs.get, scopes, _ZEROS))
+            if any(epochs):
+                made = tuple([self._made_of(scope) for scope in scopes])
+            history = self._histories[prefix]
+            kept = self._epochs.get(checkpoint_scope(prefix, checkpoint), 0) if checkpoint else 0
         return Standing(
-            epochs, tuple(m.get(s, 0) for s in scopes), microseconds(self._clock), 0, 0, 0, 0
+            epochs,
+            made,
+            max(int(self._clock() * 1_000_000), history.clock),
+            history.birth,
+            history.checkpoint,
+            history.clock if history.birth else 0,
+            history.reach_of(checkpoint, kept) if history.birth else 0,
         )
-
-    def raise_if_forgotten(self, scope, witness):
-        return None
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
-        with self._lock:
+        with self._alone():
             standing = self._epochs.get(scope, 0)
-            return standing if standing == LAST_EPOCH else self._put(scope, standing, last=False)
+            return standing if standing == LAST_EPOCH else self._put(scope, standing)
 
-    def compare_and_raise(self, scope, expected, *, nonce, last=False, value=None):
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
         """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
-        with self._lock:
+        with self._alone():
+            if nonce in self._nonces:
+                return self._nonces.answer(nonce)
             standing = self._epochs.get(scope, 0)
             if standing != expected or standing == LAST_EPOCH:
-                return None
-            return self._put(scope, standing, last=last)
+                return self._nonces.keep(nonce, None)
+            epoch = self._put(scope, standing, LAST_EPOCH if last else value)
+            return self._nonces.keep(nonce, epoch)
 
     def end(self, scope: bytes) -> None:
-        """Give a session its last epoch."""
-        with self._lock:
+        """Give a session or a group its last epoch."""
+        with self._alone():
             standing = self._epochs.get(scope, 0)
             if standing != LAST_EPOCH:
-                self._put(scope, standing, last=True)
+                self._put(scope, standing, LAST_EPOCH)
 
-    def age(self, scope: bytes) -> float | None:
-        """Seconds since the entry was made or last raised; None without it."""
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """Raise everything if a token proves that the list forgot."""
         prefix = scope[:PREFIX_BYTES]
-        with self._lock:
-            entries = self._everything_made if is_everything(scope) else self._made.get(prefix)
-            made = entries.get(scope) if entries else None
-            if made is None:
-                return None
-            now = max(microseconds(self._clock), self._last.get(prefix, 0), made)
-        return (now - made) / 1_000_000
+        with self._alone():
+            everything = self._epochs.get(scope, 0)
+            proven = proves(
+                witness,
+                self._histories[prefix],
+                everything=everything,
+                kept=self._epochs.get(checkpoint_scope(prefix, witness.checkpoint), 0),
+                now=microseconds(self._clock),
+                retention=self._retention(prefix),
+            )
+            return self._put(scope, max(everything, witness.everything)) if proven else None
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many."""
         removed = 0
         for prefix in tuple(self._bindings):
             while True:
-                with self._lock:
+                with self._alone():
                     swept = self._sweep(prefix, _PURGED_AT_ONCE)
                 removed += swept
                 if progress is not None:
@@ -109,10 +148,15 @@ class MemoryRevocationList(RevocationList):
                     break
         return removed
 
+    def knows(self, prefix: bytes) -> bool:
+        """Whether the application has used this list."""
+        return prefix in self._histories
+
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; its bytes are not known."""
-        with self._lock:
-            made = list(self._made.get(prefix, {}).values())
+        with self._alone():
+            entries = self._made.get(prefix, {})
+            made = [at for scope, at in entries.items() if scope[PREFIX_BYTES:][:1] != b"k"]
         if not made:
             return Survey(0, None, None, None)
         oldest = made[0] / 1_000_000
@@ -129,48 +173,71 @@ class MemoryRevocationList(RevocationList):
         self._lock.acquire()
 
     def after_fork(self) -> None:
-        """Go on; in the child with a list made anew.
+        """Go on, in parent and child."""
+        self._lock.release()
+
+    def _alone(self) -> threading.RLock:
+        """The lock, for `with`; in a forked child after the list was made anew."""
+        if os.getpid() != self._pid:
+            self._begin_anew()
+        return self._lock
+
+    def _begin_anew(self) -> None:
+        """In a forked child, also of a server that forks without telling Python (uWSGI).
 
         Neither process would see the other's revocations, so a session of the one is none of the
         other: it is refused there, rather than served after its logout.
         """
-        if os.getpid() != self._pid:
-            self._pid = os.getpid()
-            everything = {s: e for s, e in self._epochs.items() if is_everything(s)}
-            self._epochs.clear()
-            self._made.clear()
-            for scope, epoch in everything.items():
-                self._make_everything(scope, after=epoch)
-        self._lock.release()
-
-    def _make_everything(self, scope: bytes, after: int = 0) -> None:
-        binding = self.binding(scope)
         with self._lock:
-            now = max(microseconds(self._clock), after + 1)
-            self._epochs[scope] = 0
-            self._everything_made[scope] = now
+            if os.getpid() == self._pid:
+                return
+            self._pid = os.getpid()
+            for entries in (self._epochs, self._made, self._everything_made):
+                entries.clear()
+            self._nonces = Nonces()
+            for prefix in self._histories:
+                self._begin(prefix)
+
+    def _begin(self, prefix: bytes) -> None:
+        binding = self.binding(prefix)
+        now = microseconds(self._clock)
+        self._histories[prefix] = History.begun(now, keeps_birth=binding.keeps_birth)
         warn_made_anew(binding, "memory")
 
-    def _put(self, scope: bytes, standing: int, *, last: bool) -> int:
+    def _made_of(self, scope: bytes) -> int:
+        if is_everything(scope):
+            return self._everything_made.get(scope, 0)
+        made = self._made.get(scope[:PREFIX_BYTES])
+        return made.get(scope, 0) if made is not None else 0
+
+    def _put(self, scope: bytes, standing: int, epoch: int | None = None) -> int:
+        """Write an entry under the next number, which is its epoch unless another is given."""
         prefix = scope[:PREFIX_BYTES]
         now = microseconds(self._clock)
-        number = next_epoch(now, self._last.get(prefix, 0), 0 if last else standing)
-        epoch = LAST_EPOCH if last else number
-        self._last[prefix] = number
+        history, replaced = self._histories[prefix].raised(
+            now, 0 if epoch == LAST_EPOCH else standing, elsewhere=False
+        )
+        self._histories[prefix] = history
+        made = self._made.setdefault(prefix, OrderedDict())
+        if replaced is not None:
+            kept = checkpoint_scope(prefix, replaced.checkpoint)
+            self._epochs[kept], made[kept] = replaced.clock, history.clock
+        self._epochs[scope] = history.clock if epoch is None else epoch
         if is_everything(scope):
-            self._everything_made[scope] = number
+            self._everything_made[scope] = history.clock
         else:
-            made = self._made.setdefault(prefix, OrderedDict())
-            made[scope] = number
+            made[scope] = history.clock
             made.move_to_end(scope)
-        self._epochs[scope] = epoch
         self._sweep(prefix, _SWEPT_AT_ONCE)
-        return epoch
+        return self._epochs[scope]
+
+    def _retention(self, prefix: bytes) -> int:
+        return int(self.binding(prefix).retention * 1_000_000)
 
     def _sweep(self, prefix: bytes, limit: int) -> int:
         """Remove up to `limit` expired entries; returns how many."""
         made = self._made.get(prefix)
-        before = microseconds(self._clock) - int(self.binding(prefix).retention * 1_000_000)
+        before = microseconds(self._clock) - self._retention(prefix)
         removed = 0
         while made and removed < limit:
             scope, at = next(iter(made.items()))
