@@ -15,24 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import RevocationListUnavailable
+from ._sqlite_rows import FORMAT, TABLES
 
 try:
     import fcntl
 except ImportError:  # Windows: there a file that is open can't be removed either
     fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
-
-FORMAT = 1
-"""`PRAGMA user_version` of the file: one table, as below."""
-
-# A row takes 40 to 60 bytes. Without a rowid the table is its own index.
-_TABLE = """
-CREATE TABLE IF NOT EXISTS epochs (
-    scope BLOB PRIMARY KEY,  -- as in base.py, or the application's prefix and "c": its clock, or
-                             -- "r": microseconds that its entries live
-    epoch INTEGER NOT NULL,
-    made INTEGER NOT NULL    -- microseconds since 1970
-) WITHOUT ROWID
-"""
 
 _RETRY = 0.001  # seconds between two tries for a lock
 
@@ -144,7 +132,7 @@ _ADVICE = (
     (("locked", "busy", "timeouterror"), "another program holds it; wait, or close that program"),
     (("full", "no space", "quota", "file too large"), "make room on its disk"),
     (
-        ("not a database", "malformed", "corrupt", "no such column", "newer version"),
+        ("not a database", "malformed", "corrupt", "no such", "newer version"),
         "move it away together with its -wal and -shm files; a new list is then made, which ends "
         "every session",
     ),
@@ -173,9 +161,13 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if version > FORMAT:
         raise sqlite3.DatabaseError(f"made by a newer version, format {version}")
     if version < FORMAT:
-        connection.execute(_TABLE)
+        if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            raise sqlite3.DatabaseError(f"not a database of this version, format {version}")
+        for table in TABLES:
+            connection.execute(table)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("SELECT scope, epoch, made FROM epochs LIMIT 1").fetchone()
+    connection.execute("SELECT birth, checkpoint, clock FROM histories LIMIT 1").fetchone()
 
 
 @contextlib.contextmanager

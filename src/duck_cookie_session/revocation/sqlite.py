@@ -13,17 +13,28 @@ from typing import TypeVar
 
 from .._forks import watch_forks
 from ..errors import InvalidArgument
-from ._counting import (
-    clock_scope,
-    entry_range,
-    first_epoch,
+from ._history import (
+    History,
+    Nonces,
+    checkpoint_scope,
     microseconds,
-    next_epoch,
-    retention_scope,
+    proves,
     warn_made_anew,
 )
-from ._sqlite_file import Database, explain, signature
-from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Survey, is_everything
+from ._sqlite_file import Database, Signature, explain, signature
+from ._sqlite_rows import (
+    ABSENT,
+    Entry,
+    Kept,
+    count,
+    epoch_of,
+    keep,
+    kept_of,
+    put,
+    read,
+    sweep,
+)
+from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Standing, Survey, Witness
 
 FILE_NAME = "revocations.sqlite3"
 
@@ -31,11 +42,6 @@ _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
 _REMEMBERED = 16_384  # scopes, about 2 MB
 _TRIES = 3
-
-_PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
-_EPOCH = "(SELECT epoch FROM epochs WHERE scope = ?)"
-_MADE = "(SELECT made FROM epochs WHERE scope = ?)"
-_NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
 
 Result = TypeVar("Result")
 
@@ -80,80 +86,94 @@ class SQLiteRevocationList(RevocationList):
         self._read_lock = threading.RLock()
         self._reader: Database | None = None
         self._version: tuple[int] | None = None
-        self._known: dict[bytes, int] = {}
-        self._retained: set[bytes] = set()
+        self._known: dict[bytes, Entry] = {}
+        self._kept: dict[bytes, Kept] = {}
         self._write_lock = threading.RLock()
         self._writer: Database | None = None
         self._swept: dict[bytes, bytes] = {}
+        self._raised_in: dict[bytes, Signature | None] = {}  # the file of the last raise
+        self._nonces = Nonces()
         watch_forks(self)
 
-    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
-        """The epochs that stand now; see `RevocationList.lookup`."""
-        with self._read_lock:
-            try:
-                reader = self._open_reader()
-                version = reader.cursor.execute("PRAGMA data_version").fetchone()
-                if version != self._version:
-                    self._known.clear()
-                    self._version = version
-                standing: tuple[int | None, ...] = tuple(map(self._known.get, scopes))
-                if None not in standing:
-                    return standing  # type: ignore[return-value]  # mypy can't see that
-                standing = _select(reader, _EPOCH, scopes)
-            except (sqlite3.Error, OSError) as error:
-                self._drop_reader()
-                raise explain(self._path, error) from error
-            missing = self._remember(scopes, standing)
-        if missing is not None:
-            self._make_everything(missing)
-            return self.lookup(scopes)
-        if scopes and scopes[0][:PREFIX_BYTES] not in self._retained:
-            self._keep_retention(scopes[0][:PREFIX_BYTES])
-        return tuple([epoch or 0 for epoch in standing])
+    def lookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
+        """What stands now; see `RevocationList.lookup`."""
+        prefix = scopes[0][:PREFIX_BYTES]
+        asked = [*scopes, checkpoint_scope(prefix, checkpoint)] if checkpoint else scopes
+        kept, entries = self._read(prefix, asked)
+        if self._lacks(prefix, kept):
+            self._begin(prefix)
+            kept, entries = self._read(prefix, asked)
+        history = kept.history if kept is not None else History(0, 0, 0, 0)
+        now = max(microseconds(self._clock), history.clock)
+        standing = entries[: len(scopes)]
+        epochs = tuple([epoch for epoch, _ in standing])
+        made = tuple([made for _, made in standing])
+        if not self.binding(prefix).keeps_birth:
+            return Standing(epochs, made, now, 0, 0, 0, 0)
+        reach = history.reach_of(checkpoint, entries[-1][0]) if checkpoint else 0
+        return Standing(epochs, made, now, history.birth, history.checkpoint, history.clock, reach)
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
 
         def work(writer: sqlite3.Connection) -> int:
-            standing = _epoch_of(writer, scope) or 0
-            if standing == LAST_EPOCH:
-                return LAST_EPOCH
-            return self._put(writer, scope, standing, last=False)
+            standing = epoch_of(writer, scope)
+            return standing if standing == LAST_EPOCH else self._put(writer, scope, standing)
 
         return self._write(work)
 
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
         """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
 
         def work(writer: sqlite3.Connection) -> int | None:
-            standing = _epoch_of(writer, scope) or 0
+            standing = epoch_of(writer, scope)
             if standing != expected or standing == LAST_EPOCH:
                 return None
-            return self._put(writer, scope, standing, last=last)
+            return self._put(writer, scope, standing, LAST_EPOCH if last else value)
 
-        return self._write(work)
+        with self._write_lock:
+            if nonce in self._nonces:
+                return self._nonces.answer(nonce)
+            return self._nonces.keep(nonce, self._write(work))
 
     def end(self, scope: bytes) -> None:
-        """Give a session its last epoch."""
+        """Give a session or a group its last epoch."""
 
         def work(writer: sqlite3.Connection) -> None:
-            standing = _epoch_of(writer, scope) or 0
+            standing = epoch_of(writer, scope)
             if standing != LAST_EPOCH:
-                self._put(writer, scope, standing, last=True)
+                self._put(writer, scope, standing, LAST_EPOCH)
 
         self._write(work)
 
-    def age(self, scope: bytes) -> float | None:
-        """Seconds since the entry was made or last raised; None without it."""
-        with self._read_lock:
-            try:
-                made, last = _select(self._open_reader(), _MADE, (scope, clock_scope(scope)))
-            except (sqlite3.Error, OSError) as error:
-                self._drop_reader()
-                raise explain(self._path, error) from error
-        if made is None:
-            return None
-        return (max(microseconds(self._clock), last or 0, made) - made) / 1_000_000
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """Raise everything if a token proves that the list forgot."""
+        prefix = scope[:PREFIX_BYTES]
+
+        def work(writer: sqlite3.Connection) -> int | None:
+            kept = self._kept_in(writer, prefix)
+            everything = epoch_of(writer, scope)
+            proven = proves(
+                witness,
+                kept.history,
+                everything=everything,
+                kept=epoch_of(writer, checkpoint_scope(prefix, witness.checkpoint)),
+                now=microseconds(self._clock),
+                retention=kept.retention,
+            )
+            return self._put(writer, scope, max(everything, witness.everything)) if proven else None
+
+        return self._write(work)
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many.
@@ -169,7 +189,8 @@ class SQLiteRevocationList(RevocationList):
                 def work(
                     writer: sqlite3.Connection, prefix: bytes = prefix, start: bytes = start
                 ) -> tuple[bytes | None, int, int]:
-                    return self._sweep(writer, prefix, start, _PURGED_AT_ONCE)
+                    before = microseconds(self._clock) - self._kept_in(writer, prefix).retention
+                    return sweep(writer, prefix, start, _PURGED_AT_ONCE, before)
 
                 after, looked, gone = self._write(work)
                 looked_at += looked
@@ -178,22 +199,26 @@ class SQLiteRevocationList(RevocationList):
                     progress(looked_at)
         return removed
 
+    def knows(self, prefix: bytes) -> bool:
+        """Whether the application has used the list in this file, if there is one."""
+        if not self._path.exists():
+            return False
+        kept, _ = self._read(prefix, ())
+        return kept is not None
+
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are those of the files."""
         with self._explained():
             database = Database(self._path, self._busy_timeout)
             with contextlib.closing(database):
-                entries, made = database.connection.execute(
-                    "SELECT count(*), min(made) FROM epochs WHERE scope > ? AND scope < ?",
-                    entry_range(prefix),
-                ).fetchone()
-                kept = _epoch_of(database.connection, retention_scope(prefix)) or 0
+                entries, made = count(database.connection, prefix)
+                kept = kept_of(database.connection, prefix)
                 log = self._path.with_name(FILE_NAME + "-wal")
                 size = self._path.stat().st_size + (log.stat().st_size if log.exists() else 0)
         if made is None:
             return Survey(0, size, None, None)
-        oldest = made / 1_000_000
-        retention = max(kept / 1_000_000, self.binding(prefix).retention)
+        oldest, own = made / 1_000_000, self.binding(prefix).retention
+        retention = own if kept is None else max(own, kept.retention / 1_000_000)
         return Survey(entries, size, oldest, oldest + retention)
 
     def save(self) -> None:
@@ -222,7 +247,37 @@ class SQLiteRevocationList(RevocationList):
         self._read_lock.release()
         self._write_lock.release()
 
-    # Reading: called with the read lock held.
+    # Reading.
+
+    def _read(self, prefix: bytes, scopes: Sequence[bytes]) -> tuple[Kept | None, Sequence[Entry]]:
+        with self._read_lock:
+            try:
+                reader = self._open_reader()
+                version = reader.cursor.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    self._forget()
+                    self._version = version
+                kept = self._kept.get(prefix)
+                known = [self._known.get(scope) for scope in scopes]
+                if kept is not None and None not in known:
+                    return kept, known  # type: ignore[return-value]  # mypy can't see that
+                kept, entries = read(reader.cursor, prefix, scopes)
+            except (sqlite3.Error, OSError) as error:
+                self._drop_reader()
+                raise explain(self._path, error) from error
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            if kept is not None:
+                self._kept[prefix] = kept
+            found = [entries.get(scope, ABSENT) for scope in scopes]
+            self._known.update(zip(scopes, found, strict=True))
+        return kept, found
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._kept.clear()
+
+    # Called with the read lock held.
 
     def _open_reader(self) -> Database:
         """The reader, opened anew when the file was removed, replaced or written from outside.
@@ -237,24 +292,11 @@ class SQLiteRevocationList(RevocationList):
         return reader
 
     def _drop_reader(self) -> None:
-        self._known.clear()
-        self._retained.clear()
+        self._forget()
         self._version = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-
-    def _remember(self, scopes: Sequence[bytes], standing: tuple[int | None, ...]) -> bytes | None:
-        """Keep what was read; gives `everything` if that is missing."""
-        if len(self._known) > _REMEMBERED:
-            self._known.clear()
-        missing = None
-        for scope, epoch in zip(scopes, standing, strict=True):
-            if epoch is None and is_everything(scope):
-                missing = scope
-            else:
-                self._known[scope] = epoch or 0
-        return missing
 
     # Writing.
 
@@ -296,65 +338,59 @@ class SQLiteRevocationList(RevocationList):
             self._writer.close()
             self._writer = None
 
-    def _make_everything(self, scope: bytes) -> None:
-        binding = self.binding(scope)
+    def _lacks(self, prefix: bytes, kept: Kept | None) -> bool:
+        """Whether the file does not know yet what this process needs of it."""
+        if kept is None or kept.retention < self._retention(prefix):
+            return True
+        return not kept.history.birth and self.binding(prefix).keeps_birth
+
+    def _begin(self, prefix: bytes) -> None:
+        """Have the file know the application, and how long this process needs its entries."""
 
         def work(writer: sqlite3.Connection) -> bool:
-            if _epoch_of(writer, scope) is not None:
-                return False
-            now = microseconds(self._clock)
-            writer.execute(_PUT, (scope, first_epoch(binding, now), now))
-            return True
+            before, kept = kept_of(writer, prefix), self._kept_in(writer, prefix)
+            if kept != before:
+                keep(writer, prefix, kept)
+            return before is None or before.history.birth != kept.history.birth
 
         if self._write(work):
-            warn_made_anew(binding, self._path_text)
+            warn_made_anew(self.binding(prefix), self._path_text)
 
-    def _put(self, writer: sqlite3.Connection, scope: bytes, standing: int, *, last: bool) -> int:
-        clock = clock_scope(scope)
-        handed_out = _epoch_of(writer, clock) or 0
-        number = next_epoch(microseconds(self._clock), handed_out, 0 if last else standing)
-        epoch = LAST_EPOCH if last else number
-        writer.execute(_PUT, (scope, epoch, number))
-        writer.execute(_PUT, (clock, number, number))
+    def _kept_in(self, writer: sqlite3.Connection, prefix: bytes) -> Kept:
+        """What the file keeps of an application, and what this process needs it to keep."""
+        kept, binding = kept_of(writer, prefix), self.binding(prefix)
+        clock = 0 if kept is None else kept.history.clock
+        if kept is None or (binding.keeps_birth and not kept.history.birth):
+            now = microseconds(self._clock)
+            begun = History.begun(now, keeps_birth=binding.keeps_birth)._replace(clock=clock)
+            kept = Kept(begun, 0 if kept is None else kept.retention)
+        return kept._replace(retention=max(kept.retention, self._retention(prefix)))
+
+    def _retention(self, prefix: bytes) -> int:
+        return int(self.binding(prefix).retention * 1_000_000)
+
+    def _put(
+        self, writer: sqlite3.Connection, scope: bytes, standing: int, epoch: int | None = None
+    ) -> int:
+        """Write an entry under the next number, which is its epoch unless another is given."""
         prefix = scope[:PREFIX_BYTES]
-        after, _, _ = self._sweep(writer, prefix, self._swept.get(prefix, prefix), _SWEPT_AT_ONCE)
+        kept, file = self._kept_in(writer, prefix), signature(self._path_text)
+        now = microseconds(self._clock)
+        # Another signature than at the last raise: SQLite has written the file, or somebody has.
+        elsewhere = prefix not in self._raised_in or self._raised_in[prefix] != file
+        floor = 0 if epoch == LAST_EPOCH else standing
+        history, replaced = kept.history.raised(now, floor, elsewhere=elsewhere)
+        if replaced is not None:
+            scope_of_replaced = checkpoint_scope(prefix, replaced.checkpoint)
+            put(writer, scope_of_replaced, replaced.clock, history.clock)
+        epoch = history.clock if epoch is None else epoch
+        put(writer, scope, epoch, history.clock)
+        keep(writer, prefix, kept._replace(history=history))
+        self._raised_in[prefix] = file
+        start = self._swept.get(prefix, prefix)
+        after, _, _ = sweep(writer, prefix, start, _SWEPT_AT_ONCE, now - kept.retention)
         self._swept[prefix] = after or prefix
         return epoch
-
-    def _sweep(
-        self, writer: sqlite3.Connection, prefix: bytes, after: bytes, limit: int
-    ) -> tuple[bytes | None, int, int]:
-        """Look at the next `limit` entries and remove the expired ones.
-
-        Returns the last scope looked at (None at the end), how many, and how many were removed.
-        """
-        first, end = entry_range(prefix)
-        rows = writer.execute(_NEXT, (max(first, after), end, limit)).fetchall()
-        before = microseconds(self._clock) - self._retention(writer, prefix)
-        expired = [(scope,) for scope, made in rows if made < before]
-        if expired:
-            writer.executemany("DELETE FROM epochs WHERE scope = ?", expired)
-        return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
-
-    def _keep_retention(self, prefix: bytes) -> None:
-        """Have the file know how long this process needs entries, even if it only ever reads."""
-        with self._read_lock:
-            try:
-                (kept,) = _select(self._open_reader(), _EPOCH, (retention_scope(prefix),))
-            except (sqlite3.Error, OSError) as error:
-                self._drop_reader()
-                raise explain(self._path, error) from error
-        if (kept or 0) < int(self.binding(prefix).retention * 1_000_000):
-            self._write(lambda writer: self._retention(writer, prefix))
-        self._retained.add(prefix)
-
-    def _retention(self, writer: sqlite3.Connection, prefix: bytes) -> int:
-        """Microseconds that entries live, of which the longest is kept."""
-        own = int(self.binding(prefix).retention * 1_000_000)
-        kept = _epoch_of(writer, retention_scope(prefix)) or 0
-        if own > kept:
-            writer.execute(_PUT, (retention_scope(prefix), own, microseconds(self._clock)))
-        return max(own, kept)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -362,14 +398,3 @@ class SQLiteRevocationList(RevocationList):
             yield
         except (sqlite3.Error, OSError) as error:
             raise explain(self._path, error) from error
-
-
-def _epoch_of(connection: sqlite3.Connection, scope: bytes) -> int | None:
-    row = connection.execute("SELECT epoch FROM epochs WHERE scope = ?", (scope,)).fetchone()
-    return None if row is None else row[0]
-
-
-def _select(reader: Database, column: str, scopes: Sequence[bytes]) -> tuple[int | None, ...]:
-    query = "SELECT " + ", ".join([column] * len(scopes))
-    row: tuple[int | None, ...] = reader.cursor.execute(query, scopes).fetchone()
-    return row

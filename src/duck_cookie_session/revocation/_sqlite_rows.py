@@ -1,0 +1,129 @@
+"""What the file of SQLiteRevocationList holds, read and written: entries and histories.
+
+Two tables: `epochs`, one row an entry, and `histories`, one row an application. Every function is
+given a connection; those that write are called within a transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ._history import History, entry_range
+
+FORMAT = 2
+"""`PRAGMA user_version` of the file: the tables below."""
+
+# Without a rowid a table is its own index; an entry takes 40 to 60 bytes.
+TABLES = (
+    """
+CREATE TABLE IF NOT EXISTS epochs (
+    scope BLOB PRIMARY KEY,  -- as in base.py, or prefix, "k" and the name of a replaced checkpoint
+    epoch INTEGER NOT NULL,  -- of a checkpoint: its reach
+    made INTEGER NOT NULL    -- microseconds since 1970
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS histories (
+    prefix BLOB PRIMARY KEY,
+    birth INTEGER NOT NULL,       -- 0: none is kept
+    checkpoint INTEGER NOT NULL,  -- the newest
+    made INTEGER NOT NULL,        -- when that was made, microseconds since 1970
+    clock INTEGER NOT NULL,       -- the last number given out
+    retention INTEGER NOT NULL    -- microseconds that entries live: the longest of any process
+) WITHOUT ROWID
+""",
+)
+
+Entry = tuple[int, int]
+"""Epoch, and when the entry was made."""
+
+ABSENT: Entry = (0, 0)
+
+_PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
+_PUT_HISTORY = (
+    "INSERT OR REPLACE INTO histories (prefix, birth, checkpoint, made, clock, retention) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
+
+
+class Kept(NamedTuple):
+    """What the file keeps of one application beside its entries.
+
+    Attributes:
+        history: its history.
+        retention: microseconds that its entries live.
+    """
+
+    history: History
+    retention: int
+
+
+def read(
+    cursor: sqlite3.Cursor, prefix: bytes, scopes: Sequence[bytes]
+) -> tuple[Kept | None, dict[bytes, Entry]]:
+    """The history of an application and the entries that are there: one atomic read."""
+    marks = ", ".join("?" * len(scopes))
+    rows = cursor.execute(
+        f"SELECT scope, epoch, made, 0, 0, 0 FROM epochs WHERE scope IN ({marks}) "  # noqa: S608  # marks only
+        "UNION ALL SELECT prefix, birth, checkpoint, made, clock, retention FROM histories "
+        "WHERE prefix = ?",
+        (*scopes, prefix),
+    ).fetchall()
+    kept, entries = None, {}
+    for key, first, second, third, fourth, fifth in rows:
+        if key == prefix:
+            kept = Kept(History(first, second, third, fourth), fifth)
+        else:
+            entries[key] = (first, second)
+    return kept, entries
+
+
+def epoch_of(connection: sqlite3.Connection, scope: bytes) -> int:
+    """The epoch of a scope; 0 without an entry."""
+    row = connection.execute("SELECT epoch FROM epochs WHERE scope = ?", (scope,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def put(connection: sqlite3.Connection, scope: bytes, epoch: int, made: int) -> None:
+    """Write an entry."""
+    connection.execute(_PUT, (scope, epoch, made))
+
+
+def kept_of(connection: sqlite3.Connection, prefix: bytes) -> Kept | None:
+    """What the file keeps of an application; None where no process has used it yet."""
+    kept, _ = read(connection.cursor(), prefix, ())
+    return kept
+
+
+def keep(connection: sqlite3.Connection, prefix: bytes, kept: Kept) -> None:
+    """Write what the file keeps of an application."""
+    connection.execute(_PUT_HISTORY, (prefix, *kept.history, kept.retention))
+
+
+def sweep(
+    connection: sqlite3.Connection, prefix: bytes, after: bytes, limit: int, before: int
+) -> tuple[bytes | None, int, int]:
+    """Look at the next `limit` entries and remove those made earlier than `before`.
+
+    Returns:
+        The last scope looked at (None at the end), how many, and how many were removed.
+    """
+    first, end = entry_range(prefix)
+    rows = connection.execute(_NEXT, (max(first, after), end, limit)).fetchall()
+    expired = [(scope,) for scope, made in rows if made < before]
+    if expired:
+        connection.executemany("DELETE FROM epochs WHERE scope = ?", expired)
+    return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
+
+
+def count(connection: sqlite3.Connection, prefix: bytes) -> tuple[int, int | None]:
+    """How many entries an application has, checkpoints aside, and when the oldest was made."""
+    entries, oldest = connection.execute(
+        "SELECT count(*), min(made) FROM epochs WHERE scope > ? AND scope < ? "
+        "AND substr(scope, 9, 1) != x'6b'",
+        entry_range(prefix),
+    ).fetchone()
+    return entries, oldest
