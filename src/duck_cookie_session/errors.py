@@ -42,8 +42,8 @@ class SessionTooLarge(SessionError):
         named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
         super().__init__(
             f"The session makes a cookie of {size} bytes (name, value and attributes), {limit} are "
-            f"allowed. Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only its "
-            "key in the session; nothing was saved."
+            f"allowed. Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only "
+            "its key in the session; nothing was saved."
         )
 
 

@@ -15,7 +15,8 @@ from .errors import (
 )
 from .session.plan import Need
 from .session.planning import make_plan
-from .session.request import Data, RequestSession
+from .session.overlay import Data
+from .session.request import RequestSession
 from .session.saving import drop_steps, pending_steps, plan_steps, save_steps
 from .session.stats import NOT_SAVED
 from .session.steps import Steps

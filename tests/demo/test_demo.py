@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from duck_cookie_session import demo
-from duck_cookie_session.demo import nodes, tour
+from duck_cookie_session.demo import nodes, page, tour
 from duck_cookie_session.demo.client import Browser
 from tests.helpers.redis_server import RedisServer
 

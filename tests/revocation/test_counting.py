@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from duck_cookie_session.revocation._counting import next_epoch
 
 from duck_cookie_session import MemoryRevocationList, RevocationList, SQLiteRevocationList
-from duck_cookie_session.revocation._counting import next_epoch
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
 from duck_cookie_session.revocation.sqlite import FILE_NAME
 from tests.helpers import START, Clock, make_settings

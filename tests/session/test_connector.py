@@ -30,10 +30,10 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SessionStore,
     SessionTooLarge,
-    session_headers,
     SQLiteRevocationList,
     configure,
     get_session_storage_connector,
+    session_headers,
 )
 from duck_cookie_session.session_storage_connector import globals as process
 from duck_cookie_session.token.format import id_from_text

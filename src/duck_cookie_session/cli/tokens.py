@@ -82,8 +82,9 @@ def inspect(arguments: argparse.Namespace) -> int:
         facts = _facts(source.settings, token, claims, number)
         facts["bytes"] = {"cookie": size, "token": len(token), "data": len(data)}
         _add_data(facts, data, show_values=arguments.show_values)
-        facts["list"], facts["reason"] = _judge(source, token)
-        facts["accepted"] = facts["reason"] is None and facts["list"] != "unreachable"
+        said, reason = _judge(source, token)
+        facts["list"], facts["reason"] = said, reason
+        facts["accepted"] = reason is None and said != "unreachable"
     if arguments.json:
         say_json(facts)
     else:

@@ -155,7 +155,7 @@ class MemoryRevocationList(RevocationList):
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; its bytes are not known."""
         with self._alone():
-            entries = self._made.get(prefix, {})
+            entries = self._made.get(prefix) or OrderedDict()
             made = [at for scope, at in entries.items() if scope[PREFIX_BYTES:][:1] != b"k"]
         if not made:
             return Survey(0, None, None, None)

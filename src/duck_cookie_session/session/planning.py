@@ -7,7 +7,8 @@ import secrets
 from ..errors import InvalidArgument, SessionSerializationError
 from .judging import Refusal
 from .plan import DELETE, NOTHING, Need, Plan
-from .request import Data, RequestSession
+from .overlay import Data
+from .request import RequestSession
 
 
 def planned_id(request: RequestSession, subject: str | None) -> bytes:

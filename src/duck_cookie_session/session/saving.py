@@ -14,7 +14,8 @@ from ..errors import (
 )
 from .plan import Need, Plan
 from .planning import make_plan
-from .request import Data, RequestSession
+from .overlay import Data
+from .request import RequestSession
 from .revoking import end_steps
 from .sealing import seal_steps
 from .steps import Steps

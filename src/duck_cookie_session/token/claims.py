@@ -191,6 +191,7 @@ def read_claims(plain: bytes) -> tuple[Claims, int, bool]:
             if not 0 < number <= MAX_NUMBER:
                 raise ValueError("a number out of its range")
         numbers.append(number)
+    birth, checkpoint, reach, session_epoch, subject_epoch, everything_epoch = numbers
     subject = None
     if flags & (_SUBJECT | _LONG | _SUBJECT_EPOCH):
         subject, at = _read_subject(plain, at, flags)
@@ -211,7 +212,12 @@ def read_claims(plain: bytes) -> tuple[Claims, int, bool]:
         e_high << 32 | e_low,
         l_high << 32 | l_low,
         flags & _BROWSER == _BROWSER,
-        *numbers,
+        birth,
+        checkpoint,
+        reach,
+        session_epoch,
+        subject_epoch,
+        everything_epoch,
         subject,
         groups,
         authenticated_ms,
