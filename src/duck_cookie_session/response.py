@@ -13,9 +13,9 @@ from .errors import (
     SessionRevoked,
     SessionSerializationError,
 )
+from .session.overlay import Data
 from .session.plan import Need
 from .session.planning import make_plan
-from .session.overlay import Data
 from .session.request import RequestSession
 from .session.saving import drop_steps, pending_steps, plan_steps, save_steps
 from .session.stats import NOT_SAVED

@@ -77,7 +77,11 @@ def inspect(arguments: argparse.Namespace) -> int:
     try:
         claims, data, number = open_token(ring, token)
     except TokenRefused as refused:
-        facts = {"accepted": False, "reason": refused.reason.value, "bytes": {"cookie": size}}
+        facts: dict[str, Any] = {
+            "accepted": False,
+            "reason": refused.reason.value,
+            "bytes": {"cookie": size},
+        }
     else:
         facts = _facts(source.settings, token, claims, number)
         facts["bytes"] = {"cookie": size, "token": len(token), "data": len(data)}

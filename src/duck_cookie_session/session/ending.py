@@ -6,8 +6,8 @@ import functools
 
 from ..errors import Reason, SessionError
 from .judging import Opened, Refusal
-from .planning import planned_id
 from .overlay import Data
+from .planning import planned_id
 from .request import RequestSession
 from .revoking import delete_others_steps, end_steps, raise_steps
 from .steps import Steps

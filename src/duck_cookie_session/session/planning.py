@@ -6,8 +6,8 @@ import secrets
 
 from ..errors import InvalidArgument, SessionSerializationError
 from .judging import Refusal
-from .plan import DELETE, NOTHING, Need, Plan
 from .overlay import Data
+from .plan import DELETE, NOTHING, Need, Plan
 from .request import RequestSession
 
 

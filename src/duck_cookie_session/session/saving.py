@@ -12,9 +12,9 @@ from ..errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
+from .overlay import Data
 from .plan import Need, Plan
 from .planning import make_plan
-from .overlay import Data
 from .request import RequestSession
 from .revoking import end_steps
 from .sealing import seal_steps
