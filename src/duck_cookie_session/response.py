@@ -106,7 +106,7 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
         return save_steps(request, data)  # which says what is wrong
     if plan.need is Need.NOTHING:
         return None
-    if plan.need is Need.DELETE and not plan.ends_loaded:
+    if plan.need is Need.DELETE and request.base is None:
         request.delete_cookie(data)
         return None
     return plan_steps(request, data, plan)

@@ -70,6 +70,7 @@ class Token:
     session_epoch: int
     subject_epoch: int
     everything: int
+    birth: int
     secret: str
     issued: int
     data: dict[str, int]
@@ -88,6 +89,7 @@ class Request:
     base: Token | None
     data: dict[str, int]
     refused: str | None = None
+    ends: int | None = None  # the session that a logout ends
     quiet_until: int = 0
     written: bool = False
     owed: bool = False
@@ -101,8 +103,9 @@ class Request:
 class ListModel:
     """The plain model of the list: numbers that rise, one counter for all."""
 
-    counter: int = 1
-    everything: int = 1
+    birth: int = 1
+    counter: int = 0
+    everything: int = 0
     ended: dict[int, int] = field(default_factory=dict)  # session: when, by the list's clock
     sessions: dict[int, int] = field(default_factory=dict)
     superseded: dict[int, int] = field(default_factory=dict)  # session: when it last was
@@ -116,6 +119,8 @@ class ListModel:
         self.ended.setdefault(session, now)
 
     def judge(self, token: Token) -> str | None:
+        if token.birth != self.birth:
+            return "other list"
         if token.session in self.ended:
             return "ended"
         if self.sessions.get(token.session, 0) > token.session_epoch:
@@ -144,12 +149,14 @@ class Nodes(RuleBasedStateMachine):
         self.nodes = [self.build(0), self.build(1)]
 
     def teardown(self) -> None:
-        for token in self.tokens:
-            for number in (0, 1):
-                self.check_read(number, token)
-        for node in self.nodes:
-            node.connector.close()
-        shutil.rmtree(self.folder)
+        try:
+            for token in self.tokens:
+                for number in (0, 1):
+                    self.check_read(number, token)
+        finally:
+            for node in self.nodes:
+                node.connector.close()
+            shutil.rmtree(self.folder)
 
     # Help.
 
@@ -211,6 +218,8 @@ class Nodes(RuleBasedStateMachine):
                 self.list.end(base.session, int(self.clock.now * 1000))
         else:
             session = base.session
+            if min(expires, created + ABSOLUTE) <= now:
+                self.list.end(session, int(self.clock.now * 1000))  # no copy outlives it
         token = Token(
             text,
             session,
@@ -221,6 +230,7 @@ class Nodes(RuleBasedStateMachine):
             self.list.sessions.get(session, 0),
             self.list.subjects.get(subject, 0) if subject is not None else 0,
             self.list.everything,
+            self.list.birth,
             STAGES[self.stages[number]][0],
             now // 1000,
             dict(data),
@@ -328,8 +338,13 @@ class Nodes(RuleBasedStateMachine):
     def begun(self, number: int, token: Token | None) -> Request:
         store = self.nodes[number].request(token.text if token else None)
         request = Request(store, number, None, {})
-        if token is not None and self.opens(number, token):
+        if token is not None and not self.opens(number, token):
+            if token.secret in STAGES[self.stages[number]]:
+                request.ends = token.session  # expired, which ends no other copy of it
+        elif token is not None:
             request.refused = self.list.judge(token)
+            if request.refused in (None, "superseded"):
+                request.ends = token.session
             if request.refused is None:
                 request.base, request.data = token, dict(token.data)
                 request.key_number = STAGES[self.stages[number]].index(token.secret)
@@ -409,8 +424,10 @@ class Nodes(RuleBasedStateMachine):
 
     def clear(self, request: Request, how: str) -> None:
         getattr(request.store, how)()
+        if request.ends is not None:
+            self.list.end(request.ends, int(self.clock.now * 1000))
         if request.base is not None:
-            self.list.end(request.base.session, int(self.clock.now * 1000))
+            request.ends = None
             request.delete_cookie = True
             request.quiet_until = 0
             request.refused = None
@@ -483,6 +500,14 @@ class Nodes(RuleBasedStateMachine):
             self.check_failed(request, sent)
         elif request.delete_cookie and not request.data:
             assert sent == ""
+        elif request.base is not None and request.written and not request.data:
+            base = request.base
+            if self.list.judge(base) is not None:
+                assert sent is None  # the cookie of a login beside it stays
+            else:
+                assert sent == ""
+                if base.subject is not None:
+                    self.list.end(base.session, int(self.clock.now * 1000))
         elif self.due(request) and not self.refusal(
             request.node, request.base, renewed=request.expiry is not None
         ):
@@ -586,8 +611,7 @@ class Nodes(RuleBasedStateMachine):
             self.memory = MemoryRevocationList(self.clock)
             self.requests = []
             self.nodes = [self.build(0), self.build(1)]
-        self.list = ListModel(counter=self.list.counter)
-        self.list.everything = self.list.number()
+        self.list = ListModel(self.list.birth + 1)
 
 
 @pytest.mark.slow

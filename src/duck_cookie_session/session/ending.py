@@ -13,7 +13,16 @@ from .revoking import delete_others_steps, end_steps, raise_steps
 from .steps import Steps
 
 _ENDED_ALL_THE_SAME = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED})
-_REVOKED = frozenset({Reason.ENDED, Reason.SUPERSEDED, Reason.SUBJECT_REVOKED, Reason.ALL_REVOKED})
+_REVOKED = frozenset(
+    {
+        Reason.ENDED,
+        Reason.SUPERSEDED,
+        Reason.SUBJECT_REVOKED,
+        Reason.ALL_REVOKED,
+        Reason.OTHER_LIST,
+        Reason.FORGOTTEN,
+    }
+)
 
 
 def id_to_end(request: RequestSession) -> bytes | None:

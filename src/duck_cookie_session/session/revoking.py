@@ -22,12 +22,24 @@ def raise_steps(rules: Rules, scope: bytes) -> Steps[int]:
     return epoch
 
 
-def supersede_steps(rules: Rules, base: Opened) -> Steps[Opened]:
-    """Refuse every token of the session issued so far; of two at once, one wins."""
+def judge_steps(rules: Rules, base: Opened) -> Steps[Standing]:
+    """Judge a loaded token by what stands now.
+
+    Raises:
+        SessionRevoked: it is refused.
+    """
     standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
     reason = rules.judge(base, standing)
+    if reason is Reason.FORGOTTEN:
+        yield from rules.forgotten_steps(base)
     if reason is not None:
         raise rules.revoked(reason, base.claims.session_id)
+    return standing
+
+
+def supersede_steps(rules: Rules, base: Opened) -> Steps[Opened]:
+    """Refuse every token of the session issued so far; of two at once, one wins."""
+    standing = yield from judge_steps(rules, base)
     stands = dict(zip(base.scopes, standing.epochs, strict=True))
     raised: int | None = yield CompareAndRaise(base.session_scope, stands[base.session_scope])
     if raised is None:

@@ -176,7 +176,7 @@ class Rules:
         quiet_until_ms = 0
         if reason in (Reason.ENDED, Reason.SUPERSEDED):
             made = standing.made[opened.scopes.index(opened.session_scope)]
-            quiet_ms = QUIET_AFTER * 1000 - (standing.now - made) // 1000
+            quiet_ms = (made + QUIET_AFTER * 1_000_000 - standing.now) // 1000
             quiet_until_ms = self.now_ms() + quiet_ms if quiet_ms > 0 else 0
         return self.refuse(Refusal(reason, opened.claims.session_id, quiet_until_ms))
 

@@ -12,11 +12,13 @@ from ..errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
+from .judging import Opened
 from .overlay import Data
 from .plan import Need, Plan
 from .planning import make_plan
 from .request import RequestSession
-from .revoking import end_steps
+from .revoking import end_steps, judge_steps
+from .rules import Rules
 from .sealing import seal_steps
 from .steps import Steps
 
@@ -57,8 +59,8 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
     base, rules = request.base, request.rules
     try:
         if plan.need is Need.DELETE:
-            if base is not None and plan.ends_loaded:
-                yield from end_steps(rules, base.claims.session_id)
+            if base is not None:  # emptied; else ended by a call, which judged nothing
+                yield from _drop_loaded_steps(rules, base, plan)
             request.delete_cookie(data)
         elif plan.need is not Need.NOTHING:
             request.take((yield from seal_steps(rules, base, plan)))
@@ -72,6 +74,19 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
     except RevocationListUnavailable:
         if plan.need is not Need.REISSUE:
             raise  # but a read never fails for a re-issue
+
+
+def _drop_loaded_steps(rules: Rules, base: Opened, plan: Plan) -> Steps[None]:
+    """End a session that was emptied, unless that comes too late.
+
+    Judged first: the cookie of a login beside this request must not be deleted.
+    """
+    try:
+        yield from judge_steps(rules, base)
+    except RevocationListUnavailable as error:
+        rules.unreachable(error)
+    if plan.ends_loaded:
+        yield from end_steps(rules, base.claims.session_id)
 
 
 def drop_steps(request: RequestSession, data: Data) -> Steps[None]:
