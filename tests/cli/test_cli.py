@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -261,8 +262,10 @@ def test_foreign_data_under_our_own_secret_and_times_beyond_the_calendar(
 ) -> None:
     latest = 2**48 - 1
     now = int(time.time() * 1000)
-    (everything,) = node.revocations.lookup((node.lifecycle.scopes.everything,))
-    claims = Claims(b"i" * 16, now, latest, 0, True, 0, 0, everything, None)
+    standing = node.revocations.lookup((node.rules.scopes.everything,))
+    claims = Claims(
+        b"i" * 16, now, latest, 0, True, standing.birth, 0, 0, 0, 0, standing.epochs[0], None
+    )
     token = seal_token(KeyRing.of(node.settings), claims, b"\xc1", now // 1000)
     outcome = run("inspect", "--json", "--show-values", stdin=token)
     assert "can't be read" in outcome.json["unreadable"]
@@ -311,7 +314,12 @@ def test_revoking_what_is_no_token_is_not_reported_as_done(
 
 @pytest.mark.parametrize(
     "command",
-    [("revoke", "--subject", "7"), ("revoke", "--session-id={id}"), ("clear-all", "--yes")],
+    [
+        ("revoke", "--subject", "7"),
+        ("revoke", "--session-id={id}"),
+        ("clear-all", "--yes"),
+        ("new-birth", "--yes"),
+    ],
 )
 @pytest.mark.parametrize("name", ["SESSION_COOKIE_NAME", "SESSION_AUDIENCE"])
 def test_what_no_node_goes_by_is_not_reported_as_revoked(
@@ -326,7 +334,7 @@ def test_what_no_node_goes_by_is_not_reported_as_revoked(
     monkeypatch.setenv(name, "another")
     outcome = run(*(argument.format(id=session_id) for argument in command))
     assert (outcome.code, outcome.out) == (2, "")
-    assert "Nothing was revoked" in outcome.err
+    assert "Nothing was changed" in outcome.err
     assert "SESSION_COOKIE_NAME" in outcome.err
     assert node.get_session(token) == {"user": 7}
     monkeypatch.delenv(name)
@@ -334,11 +342,12 @@ def test_what_no_node_goes_by_is_not_reported_as_revoked(
     assert node.get_session(token) is None
 
 
-def test_clear_all_asks_first(
-    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["clear-all", "new-birth"])
+def test_what_logs_everybody_out_asks_first(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     token = node.set_session(None, {"a": 1})
-    assert run("clear-all").code == 2
+    assert run(command).code == 2
     answers = iter(["no", "yes"])
 
     class Terminal(io.StringIO):
@@ -350,13 +359,50 @@ def test_clear_all_asks_first(
         monkeypatch.setattr("builtins.input", lambda _: next(answers))
         return main(arguments)
 
-    assert on_terminal("clear-all") == 1
+    assert on_terminal(command) == 1
     assert node.get_session(token) == {"a": 1}
-    assert on_terminal("clear-all") == 0
+    assert on_terminal(command) == 0
     assert node.get_session(token) is None
     newer = node.set_session(None, {"a": 2})
-    assert run("clear-all", "--yes").code == 0
+    assert run(command, "--yes").code == 0
     assert node.get_session(newer) is None
+
+
+def test_new_birth_lets_a_copy_live_beside_its_original(
+    run: Run,
+    node: SessionStorageConnector,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = node.set_session(None, {"a": 1})
+    node.delete_subject("x")  # the history has a checkpoint now
+    copied = tmp_path / "copied"
+    shutil.copytree(folder, copied)
+    node.delete_subject("x")
+    beyond = node.set_session(None, {"b": 2})  # proof, to a list of the same birth
+    copy = SessionStorageConnector(lambda: SQLiteRevocationList(copied), settings=node.settings)
+    monkeypatch.setenv("SESSION_DIR", str(copied))
+    try:
+        assert run("new-birth", "--yes").code == 0
+        own = copy.set_session(None, {"c": 3})
+        assert [copy.get_session(one) for one in (token, beyond, own)] == [None, None, {"c": 3}]
+        assert [node.get_session(one) for one in (token, beyond, own)] == [{"a": 1}, {"b": 2}, None]
+        refused = copy.stats()["refused"]
+        assert isinstance(refused, dict)
+        assert {reason: count for reason, count in refused.items() if count} == {"other list": 2}
+    finally:
+        copy.close()
+
+
+def test_new_birth_is_refused_where_no_birth_is_kept(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.delete_subject("x")
+    monkeypatch.setenv("SESSION_ON_LOST", "accept")
+    outcome = run("new-birth", "--yes")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "on_lost" in outcome.err
 
 
 def test_revocations_are_counted_and_purged(run: Run, node: SessionStorageConnector) -> None:
@@ -389,11 +435,11 @@ def test_a_long_purge_shows_its_progress(
     assert outcome.json["count"] == 3
 
 
-@pytest.mark.parametrize("command", ["revocations", "revoke", "clear-all"])
+@pytest.mark.parametrize("command", ["revocations", "revoke", "clear-all", "new-birth"])
 def test_a_wrong_folder_is_an_error_and_no_list_is_made_there(
     run: Run, folder: Path, command: str
 ) -> None:
-    options = {"revoke": ["--subject", "x"], "clear-all": ["--yes"]}.get(command, [])
+    options = {"revoke": ["--subject", "x"], "revocations": []}.get(command, ["--yes"])
     outcome = run(command, *options)
     assert outcome.code == 2
     assert str(folder) in outcome.err
@@ -734,7 +780,16 @@ def test_help_shows_examples_and_exit_codes(run: Run) -> None:
     assert outcome.code == 0
     assert "duck-cookie-session inspect < token.txt" in outcome.out
     assert "exit codes:" in outcome.out
-    for command in ("keygen", "inspect", "revoke", "clear-all", "revocations", "rotate", "check"):
+    for command in (
+        "keygen",
+        "inspect",
+        "revoke",
+        "clear-all",
+        "new-birth",
+        "revocations",
+        "rotate",
+        "check",
+    ):
         assert "example:" in run(command, "--help").out
     assert run().code == 2
     assert run("fly").code == 2

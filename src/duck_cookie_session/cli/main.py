@@ -64,6 +64,11 @@ COMMANDS: dict[str, tuple[Command, str, str]] = {
         "refuse every session issued so far (asks first)",
         "duck-cookie-session clear-all --yes",
     ),
+    "new-birth": (
+        revoking.new_birth,
+        "make a copied list one of its own, which lives beside the original (asks first)",
+        "duck-cookie-session --settings staging.json new-birth --yes",
+    ),
     "revocations": (
         revoking.revocations,
         "count the entries of the revocation list; purge those that have expired",
@@ -112,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--settings", metavar="FILE", help=SETTINGS_HELP, default=argparse.SUPPRESS
             )
-        if name not in ("clear-all", "demo"):
+        if name not in ("clear-all", "new-birth", "demo"):
             command.add_argument("--json", action="store_true", help="print JSON, for programs")
         _add_options(name, command)
     return made
@@ -134,7 +139,7 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         which = command.add_mutually_exclusive_group()
         which.add_argument("--session-id", metavar="ID", help="22 characters; write --session-id=")
         which.add_argument("--subject", help="whose sessions, all of them")
-    elif name == "clear-all":
+    elif name in ("clear-all", "new-birth"):
         command.add_argument("--yes", action="store_true", help="do not ask")
     elif name == "revocations":
         command.add_argument("--purge", action="store_true", help="remove what has expired first")

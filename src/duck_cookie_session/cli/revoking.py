@@ -1,4 +1,4 @@
-"""revoke, clear-all and revocations."""
+"""revoke, clear-all, new-birth and revocations."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def clear_all(arguments: argparse.Namespace) -> int:
     """Refuse every token issued so far."""
     connector = find(arguments.settings).connector()
     try:
-        if not arguments.yes and not _confirmed():
+        if not arguments.yes and not _confirmed("clear-all", "on every node"):
             say("Nothing was changed.")
             return FOUND
         _check_known(connector)
@@ -73,21 +73,38 @@ def clear_all(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
+def new_birth(arguments: argparse.Namespace) -> int:
+    """Make the list another one, so that it can live beside the one it was copied from."""
+    connector = find(arguments.settings).connector()
+    try:
+        if connector.settings.on_lost == "accept":
+            raise UsageError("new-birth does nothing under on_lost='accept': no birth is kept.")
+        if not arguments.yes and not _confirmed("new-birth", "on every node that uses this list"):
+            say("Nothing was changed.")
+            return FOUND
+        _check_known(connector)
+        connector.revocations.new_birth(connector.rules.scopes.prefix)
+    finally:
+        connector.close()
+    say("This list refuses every session issued until now, and is another than its original.")
+    return GOOD
+
+
 def _check_known(connector: SessionStorageConnector) -> None:
     """Refuse to report as done what would be noted for an application that is not there."""
     settings = connector.settings
     if not connector.revocations.knows(connector.rules.scopes.prefix):
         raise UsageError(
-            "Nothing was revoked: in this list no node has noted anything under the cookie name "
+            "Nothing was changed: in this list no node has noted anything under the cookie name "
             f"{settings.cookie_name!r} and the audience {settings.audience!r}. Set "
             "SESSION_COOKIE_NAME and SESSION_AUDIENCE to those of the nodes."
         )
 
 
-def _confirmed() -> bool:
+def _confirmed(command: str, where: str) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("clear-all logs everybody out: answer on a terminal, or give --yes.")
-    return input("This logs everybody out, on every node. Type yes to go on: ").strip() == "yes"
+        raise UsageError(f"{command} logs everybody out: answer on a terminal, or give --yes.")
+    return input(f"This logs everybody out, {where}. Type yes to go on: ").strip() == "yes"
 
 
 def revocations(arguments: argparse.Namespace) -> int:

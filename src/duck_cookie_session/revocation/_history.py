@@ -55,10 +55,10 @@ class History(NamedTuple):
     clock: int
 
     @classmethod
-    def begun(cls, now: int, *, keeps_birth: bool) -> History:
-        """That of a list made just now."""
+    def begun(cls, now: int, *, keeps_birth: bool, clock: int = 0) -> History:
+        """That of a list made just now, which may have given out numbers under another birth."""
         birth = random_name() if keeps_birth else 0
-        return cls(birth, birth, now, 0)
+        return cls(birth, birth, now, clock)
 
     def reach_of(self, checkpoint: int, kept: int) -> int | None:
         """The reach of a checkpoint that a lookup asks for.

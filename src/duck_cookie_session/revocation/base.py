@@ -265,6 +265,17 @@ class RevocationList(ABC):
         """
 
     @abstractmethod
+    def new_birth(self, prefix: bytes) -> int:
+        """Draw a new birth for one application, and return it.
+
+        It is the first checkpoint of a new history: whatever was sealed before is refused by this
+        list, alone. For a copy that is to live beside the original. Entries and clock stay.
+
+        Args:
+            prefix: the application's, bound to this list.
+        """
+
+    @abstractmethod
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention, of the bound applications.
 

@@ -134,6 +134,14 @@ class MemoryRevocationList(RevocationList):
             )
             return self._put(scope, max(everything, witness.everything)) if proven else None
 
+    def new_birth(self, prefix: bytes) -> int:
+        """Draw a new birth for one application; see `RevocationList.new_birth`."""
+        with self._alone():
+            clock = self._histories[prefix].clock
+            history = History.begun(microseconds(self._clock), keeps_birth=True, clock=clock)
+            self._histories[prefix] = history
+            return history.birth
+
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many."""
         removed = 0

@@ -175,6 +175,17 @@ class SQLiteRevocationList(RevocationList):
 
         return self._write(work)
 
+    def new_birth(self, prefix: bytes) -> int:
+        """Draw a new birth for one application; see `RevocationList.new_birth`."""
+
+        def work(writer: sqlite3.Connection) -> int:
+            kept, now = self._kept_in(writer, prefix), microseconds(self._clock)
+            history = History.begun(now, keeps_birth=True, clock=kept.history.clock)
+            keep(writer, prefix, kept._replace(history=history))
+            return history.birth
+
+        return self._write(work)
+
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many.
 
@@ -362,7 +373,7 @@ class SQLiteRevocationList(RevocationList):
         clock = 0 if kept is None else kept.history.clock
         if kept is None or (binding.keeps_birth and not kept.history.birth):
             now = microseconds(self._clock)
-            begun = History.begun(now, keeps_birth=binding.keeps_birth)._replace(clock=clock)
+            begun = History.begun(now, keeps_birth=binding.keeps_birth, clock=clock)
             kept = Kept(begun, 0 if kept is None else kept.retention)
         return kept._replace(retention=max(kept.retention, self._retention(prefix)))
 
