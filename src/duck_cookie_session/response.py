@@ -157,18 +157,10 @@ def headers_of(
         return []
     headers: list[tuple[str, str]] = []
     if request.outgoing is not None:
-        settings = request.connector.settings
-        cookie = set_cookie(settings, request.outgoing, max_age_of(request))
+        max_age = None if request.base is None else request.rules.max_age(request.base)
+        cookie = set_cookie(request.connector.settings, request.outgoing, max_age)
         headers += [("Set-Cookie", cookie), ("Cache-Control", "no-store")]
     elif cache_control is None:
         headers.append(("Cache-Control", PRIVATE))
     headers.append(("Vary", merge_vary(vary) if vary else "Cookie"))
     return headers
-
-
-def max_age_of(request: RequestSession) -> int | None:
-    """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
-    base = request.base
-    if base is None or base.claims.browser_length:
-        return None
-    return max(0, -(-(base.claims.expires_ms - request.rules.now_ms()) // 1000))

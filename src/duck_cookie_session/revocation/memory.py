@@ -76,7 +76,10 @@ class MemoryRevocationList(RevocationList):
             if any(epochs):
                 made = tuple([self._made_of(scope) for scope in scopes])
             history = self._histories[prefix]
-            kept = self._epochs.get(checkpoint_scope(prefix, checkpoint), 0) if checkpoint else 0
+            asked_reach: int | None = 0
+            if checkpoint and history.birth:
+                kept = self._epochs.get(checkpoint_scope(prefix, checkpoint), 0)
+                asked_reach = history.reach_of(checkpoint, kept)
         return Standing(
             epochs,
             made,
@@ -84,7 +87,7 @@ class MemoryRevocationList(RevocationList):
             history.birth,
             history.checkpoint,
             history.clock if history.birth else 0,
-            history.reach_of(checkpoint, kept) if history.birth else 0,
+            asked_reach,
         )
 
     def raise_epoch(self, scope: bytes) -> int:

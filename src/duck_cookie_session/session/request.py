@@ -201,11 +201,7 @@ class RequestSession:
             return
         token = self.token
         if token:
-            try:
-                self.found = self.connector.load(token)
-            except RevocationListUnavailable:
-                self.list_failed = True
-                raise
+            self.found = self._ask(token)
 
     async def acheck(self) -> None:
         """`check`, awaitable."""
@@ -230,13 +226,9 @@ class RequestSession:
         with self.lock:
             if self.loaded:
                 return
-            if self.found is None:
-                if not self.connector.revocations.local and self.token and self.blocks_loop():
-                    raise SessionError(
-                        "The session is not loaded and its revocation list is across the network: "
-                        "await session.aload() before touching it in a coroutine."
-                    )
-                self.check()
+            token = self._cookie if type(self._cookie) is str else self.token
+            if self.found is None and token:
+                self.found = self._ask(token)
             found = self.found
             dict.clear(data)
             if isinstance(found, Opened):
@@ -249,6 +241,19 @@ class RequestSession:
                 self.overlay = None
                 self.written = self.exposed = True
             self.loaded = True
+
+    def _ask(self, token: str) -> Opened | Refusal:
+        connector = self.connector
+        if not connector.revocations.local and self.blocks_loop():
+            raise SessionError(
+                "The session is not loaded and its revocation list is across the network: await "
+                "session.aload() before touching it in a coroutine."
+            )
+        try:
+            return connector.load(token)
+        except RevocationListUnavailable:
+            self.list_failed = True
+            raise
 
     def switch(self, data: Data, token: str | None) -> None:
         """Go on with another token; what was written lies over what is loaded then."""

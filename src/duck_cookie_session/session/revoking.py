@@ -30,10 +30,8 @@ def judge_steps(rules: Rules, base: Opened) -> Steps[Standing]:
     """
     standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
     reason = rules.judge(base, standing)
-    if reason is Reason.FORGOTTEN:
-        yield from rules.forgotten_steps(base)
     if reason is not None:
-        raise rules.revoked(reason, base.claims.session_id)
+        raise (yield from rules.revoked_steps(reason, base))
     return standing
 
 
@@ -59,7 +57,7 @@ def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:
         reason = rules.judge(base, standing)
         if reason is not None:
             yield from raise_steps(rules, base.subject_scope)
-            raise rules.revoked(reason, base.claims.session_id)
+            raise (yield from rules.revoked_steps(reason, base))
         stands = dict(zip(base.scopes, standing.epochs, strict=True))
         raised: int | None = yield CompareAndRaise(base.subject_scope, stands[base.subject_scope])
         if raised is not None:

@@ -97,7 +97,7 @@ class Rules:
             except TokenRefused as refused:
                 return Refusal(refused.reason)
             scopes = self.scopes_of(claims.session_id, claims.subject)
-            opened = self.keep(token, claims, data, scopes, key_number)
+            opened = self.keep(token, claims, data, scopes, epochs_of(claims), key_number)
         else:
             self.stats.count_cached()
         now_ms = self._clock() * 1000
@@ -114,11 +114,13 @@ class Rules:
         claims: Claims,
         data: bytes,
         scopes: tuple[bytes, ...],
+        epochs: tuple[int, ...],
         key_number: int = 0,
     ) -> Opened:
         """Remember a token that was opened or sealed.
 
         Args:
+            scopes, epochs: what it is judged by, and what it carries for each.
             key_number: number of the secret that sealed it, 0 the newest.
         """
         last_ms = claims.created_ms + self._absolute_age_ms
@@ -129,7 +131,7 @@ class Rules:
         if key_number > 0:
             renew_at_ms = min(renew_at_ms, (issued_at(token) + REISSUE_AFTER) * 1000)
         deadline_ms = expires_ms if expires_ms < last_ms else last_ms
-        opened = Opened(token, claims, data, scopes, epochs_of(claims), deadline_ms, renew_at_ms)
+        opened = Opened(token, claims, data, scopes, epochs, deadline_ms, renew_at_ms)
         self.cache.put(token, opened, len(token) + len(data) + _KEPT_BESIDE)
         return opened
 
@@ -209,6 +211,12 @@ class Rules:
             "was saved. Load the session anew."
         )
 
+    def revoked_steps(self, reason: Reason, base: Opened) -> Steps[SessionRevoked]:
+        """The error for a loaded token that was just judged; also does what its reason asks for."""
+        if reason is Reason.FORGOTTEN:
+            yield from self.forgotten_steps(base)
+        return self.revoked(reason, base.claims.session_id)
+
     def unreachable(self, error: RevocationListUnavailable) -> None:
         """The list did not answer: raise that on, or serve without the check.
 
@@ -236,6 +244,13 @@ class Rules:
     def due_for_reissue(self, opened: Opened) -> bool:
         """Past half of its lifetime, or sealed under an old secret and older than 5 minutes."""
         return self._clock() * 1000 > opened.renew_at_ms
+
+    def max_age(self, opened: Opened) -> int | None:
+        """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
+        if opened.claims.browser_length:
+            return None
+        left_ms = opened.claims.expires_ms - int(self._clock() * 1000)
+        return -(-left_ms // 1000) if left_ms > 0 else 0
 
     def past_absolute_age(self, opened: Opened, now_ms: int) -> bool:
         """Whether nothing may extend the session any more."""

@@ -38,11 +38,12 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
         rules.last_standing = standing
         reason = None if base is None else rules.judge(base, standing)
         if base is not None and reason is not None:
-            if reason is Reason.FORGOTTEN:
-                yield from rules.forgotten_steps(base)
-            raise rules.revoked(reason, base.claims.session_id)
-    stands = dict(zip(asked, standing.epochs, strict=True))
-    claims = _claims(rules, base, plan, scopes, stands, standing, now_ms)
+            raise (yield from rules.revoked_steps(reason, base))
+    epochs = standing.epochs
+    if asked is not scopes:
+        stands = dict(zip(asked, epochs, strict=True))
+        epochs = tuple([stands.get(scope, 0) for scope in scopes])
+    claims = _claims(rules, base, plan, epochs, standing, now_ms)
     token = seal_token(
         rules.ring, claims, plan.packed, now_ms // 1000, deflate=rules.settings.compress
     )
@@ -51,11 +52,11 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
         heaviest = key_sizes(unpack(plan.packed))[:5]
         raise SessionTooLarge(size, rules.settings.max_cookie_bytes, heaviest)
     if base is not None and (moves or claims.expires_ms <= now_ms):
-        yield from _end_loaded_steps(rules, base, plan, stands[base.session_scope])
+        yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
     rules.stats.count_issued()
     if base is not None and not moves and plan.packed == base.data:
         rules.stats.count("reissued")
-    return rules.keep(token, claims, plan.packed, scopes)
+    return rules.keep(token, claims, plan.packed, scopes, epochs)
 
 
 def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, epoch: int) -> Steps[None]:
@@ -92,16 +93,14 @@ def _claims(
     rules: Rules,
     base: Opened | None,
     plan: Plan,
-    scopes: tuple[bytes, ...],
-    stands: dict[bytes, int],
+    epochs: tuple[int, ...],
     standing: Standing,
     now_ms: int,
 ) -> Claims:
     """What the new token says.
 
     Args:
-        scopes: what it will be judged by.
-        stands: the epoch of each of them, and of what the loaded token was judged by.
+        epochs: what stands for everything, its session, and its subject if it has one.
 
     Raises:
         SessionExpired: the loaded one has expired.
@@ -131,9 +130,9 @@ def _claims(
         standing.birth,
         standing.checkpoint if standing.reach else 0,
         standing.reach,
-        stands.get(scopes[1], 0),
-        stands[scopes[2]] if plan.subject is not None else 0,
-        standing.epochs[0],
+        epochs[1],
+        epochs[2] if plan.subject is not None else 0,
+        epochs[0],
         plan.subject,
     )
 

@@ -17,7 +17,6 @@ from ...response import (
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
     headers_of,
-    max_age_of,
     respond,
     respond_steps,
 )
@@ -78,7 +77,7 @@ def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
     if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
         response.cookies[name] = Written(line)
     elif known.outgoing:
-        max_age = max_age_of(known)
+        max_age = None if known.base is None else known.rules.max_age(known.base)
         response.set_cookie(
             name,
             known.outgoing,
