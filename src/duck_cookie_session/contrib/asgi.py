@@ -26,11 +26,12 @@ from ..response import (
     respond_steps,
 )
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import SessionStorageConnector, StorageClass
+from ..session.connector import SessionStorageConnector
 from ..session.process import get_session_storage_connector, register
 from ..session.request import Phase
 from ..session.saving import pending_steps
 from ..session.steps import Steps
+from ..session.storage import StorageClass
 from ..session.store import SessionStore
 from ..settings import SessionSettings
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import secrets
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import (
     InvalidArgument,
-    InvalidSettings,
     NonPersistentStorageError,
     RevocationListUnavailable,
     TokenRefused,
@@ -21,7 +20,7 @@ from ..revocation.base import RevocationList
 from ..settings import SessionSettings
 from ..token.format import id_from_text, id_to_text, open_token
 from ..token.payload import pack
-from .duck import STORAGE_HELP, duck_session_settings
+from .duck import duck_session_settings
 from .judging import Opened, Refusal
 from .plan import Need, Plan
 from .revoking import end_steps, raise_steps
@@ -29,35 +28,13 @@ from .rules import Rules
 from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
+from .storage import StorageClass, build_list
 from .values import Expiry, subject_text
-
-StorageClass = Callable[..., RevocationList]
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
 
-
-def check_storage(storage: object, settings: SessionSettings) -> None:
-    """Refuse what can't give a revocation list, as far as that shows before it is called.
-
-    Raises:
-        InvalidSettings: says what to put there.
-    """
-    if not callable(storage):
-        raise InvalidSettings(
-            f"The session storage is a {type(storage).__name__}, not a class or callable that "
-            f"gives a revocation list. {STORAGE_HELP}"
-        )
-    if isinstance(storage, type) and not issubclass(storage, RevocationList):
-        raise InvalidSettings(
-            f"The session storage {storage.__module__}.{storage.__qualname__} is no revocation "
-            f"list: it may evict and can't raise an epoch atomically. {STORAGE_HELP}"
-        )
-    if _needs_argument(storage) and settings.session_dir is None:
-        raise InvalidSettings(
-            "The revocation list needs a folder and session_dir (SESSION_DIR) is not set; "
-            "set it to a folder that every process of this machine can write to."
-        )
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def checked_settings(given: object) -> SessionSettings:
@@ -65,25 +42,6 @@ def checked_settings(given: object) -> SessionSettings:
     if not isinstance(given, SessionSettings):
         raise InvalidArgument(f"settings is a {type(given).__name__}, not SessionSettings.")
     return given
-
-
-def _build_list(storage: StorageClass, settings: SessionSettings) -> RevocationList:
-    check_storage(storage, settings)
-    made: object = storage(settings.session_dir) if _needs_argument(storage) else storage()
-    if not isinstance(made, RevocationList):
-        raise InvalidSettings(
-            f"The session storage gave a {type(made).__name__}, not a revocation list. "
-            f"{STORAGE_HELP}"
-        )
-    return made
-
-
-def _needs_argument(storage: StorageClass) -> bool:
-    try:
-        inspect.signature(storage).bind()
-    except TypeError:
-        return True
-    return False
 
 
 class SessionStorageConnector:
@@ -117,7 +75,7 @@ class SessionStorageConnector:
         self = super().__new__(cls)
         with _build_lock:
             self.settings = settings
-            self.revocations = revocations = _build_list(session_storage_cls, settings)
+            self.revocations = revocations = build_list(session_storage_cls, settings)
             if not revocations.persistent and any(
                 not other.revocations.persistent and other.revocations is not revocations
                 for other in _open
@@ -347,3 +305,16 @@ def wrong_connector(connector: object) -> Exception:
         f"The session storage connector of the store is a {type(connector).__name__}, not a "
         "SessionStorageConnector."
     )
+
+
+def checking_connector(method: Method) -> Method:
+    """Decorate a method of a store so that it refuses to run without a good connector."""
+
+    @functools.wraps(method)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        connector = getattr(self, "session_storage_connector", None)
+        if not isinstance(connector, SessionStorageConnector):
+            raise wrong_connector(connector)
+        return method(self, *args, **kwargs)
+
+    return checked  # type: ignore[return-value]  # wraps() keeps the signature

@@ -9,7 +9,7 @@ from .judging import Opened, Refusal
 from .overlay import Data
 from .planning import planned_id
 from .request import RequestSession
-from .revoking import delete_others_steps, end_steps, raise_steps
+from .revoking import delete_others_steps, end_steps, raise_steps, supersede_steps
 from .steps import Steps
 
 _ENDED_ALL_THE_SAME = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED})
@@ -56,6 +56,34 @@ async def aclear(request: RequestSession, data: Data) -> None:
     request.forget(data)
 
 
+def delete(request: RequestSession, data: Data, token_or_id: str | None) -> None:
+    """Revoke another session; this one for None, or where it is meant: `clear`."""
+    found = _other(request, data, token_or_id)
+    if found is None:
+        clear(request, data)
+    elif found:
+        request.carry_out(functools.partial(end_steps, request.rules, found))
+
+
+async def adelete(request: RequestSession, data: Data, token_or_id: str | None) -> None:
+    """`delete`, awaitable."""
+    await request.acheck()
+    found = _other(request, data, token_or_id)
+    if found is None:
+        await aclear(request, data)
+    elif found:
+        await request.arun(end_steps(request.rules, found))
+
+
+def _other(request: RequestSession, data: Data, token_or_id: str | None) -> bytes | None:
+    """The id of another session than this one; None for this one, b"" for no session."""
+    if not token_or_id or token_or_id == request.token:
+        return None
+    request.load_into(data)
+    found = request.connector.session_id_of(token_or_id)
+    return None if found is not None and found == id_to_end(request) else found or b""
+
+
 def cycle(request: RequestSession, data: Data) -> None:
     """Draw the id that the session gets at its save."""
     request.refuse_if_closed()
@@ -66,7 +94,22 @@ def cycle(request: RequestSession, data: Data) -> None:
         planned_id(request, request.rules.subject_of(data))
 
 
-def superseded(request: RequestSession, data: Data) -> Opened | None:
+def supersede(request: RequestSession, data: Data) -> None:
+    """Refuse every token of this session issued so far."""
+    base = _to_supersede(request, data)
+    if base is not None:
+        request.adopt(request.run(supersede_steps(request.rules, base)))
+
+
+async def asupersede(request: RequestSession, data: Data) -> None:
+    """`supersede`, awaitable."""
+    await request.acheck()
+    base = _to_supersede(request, data)
+    if base is not None:
+        request.adopt(await request.arun(supersede_steps(request.rules, base)))
+
+
+def _to_supersede(request: RequestSession, data: Data) -> Opened | None:
     """What supersede() is about; None for a visitor, who has no token to be refused.
 
     Raises:
@@ -80,7 +123,19 @@ def superseded(request: RequestSession, data: Data) -> Opened | None:
     return request.base
 
 
-def subject_to_end(request: RequestSession, data: Data) -> str:
+def delete_other_sessions(request: RequestSession, data: Data) -> None:
+    """Revoke every other session of the subject."""
+    subject = _subject_to_end(request, data)
+    request.carry_out(functools.partial(_delete_others_steps, request, subject))
+
+
+async def adelete_other_sessions(request: RequestSession, data: Data) -> None:
+    """`delete_other_sessions`, awaitable."""
+    await request.acheck()
+    await request.arun(_delete_others_steps(request, _subject_to_end(request, data)))
+
+
+def _subject_to_end(request: RequestSession, data: Data) -> str:
     """Whose other sessions delete_other_sessions() is about.
 
     Raises:
@@ -98,8 +153,8 @@ def subject_to_end(request: RequestSession, data: Data) -> str:
     return subject
 
 
-def delete_other_sessions_steps(request: RequestSession, subject: str) -> Steps[None]:
-    """Revoke every other session of the subject."""
+def _delete_others_steps(request: RequestSession, subject: str) -> Steps[None]:
+    """The steps of it."""
     rules = request.rules
     if request.base is not None and request.base.claims.subject == subject:
         request.adopt((yield from delete_others_steps(rules, request.base)))

@@ -25,6 +25,16 @@ def planned_id(request: RequestSession, subject: str | None) -> bytes:
     return request.drawn[0]
 
 
+def planned_expiry_ms(request: RequestSession) -> int:
+    """When the session expires, milliseconds since 1970: as saved, or as asked for since."""
+    base, rules = request.base, request.rules
+    if base is not None and request.expiry is None:
+        return base.claims.expires_ms
+    now_ms = rules.now_ms()
+    created_ms = now_ms if base is None else base.claims.created_ms
+    return rules.expires_ms(request.expiry or rules.default_expiry, created_ms, now_ms)
+
+
 def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Plan:
     """Decide what the response needs. Packs at most once, and only what may have changed.
 

@@ -9,8 +9,9 @@ import weakref
 from .._forks import watch_forks
 from ..errors import InvalidArgument, InvalidSettings
 from ..settings import SessionSettings
-from .connector import SessionStorageConnector, StorageClass, check_storage, checked_settings
+from .connector import SessionStorageConnector, checked_settings
 from .duck import duck_session_settings, duck_settings, import_storage
+from .storage import StorageClass, check_storage
 
 
 class _Globals:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from .._log import logger
 from ..token.format import id_to_text
-from .connector import SessionStorageConnector, wrong_connector
+from .connector import Method, SessionStorageConnector, checking_connector
 from .ending import (
     aclear,
+    adelete,
+    adelete_other_sessions,
+    asupersede,
     clear,
     cycle,
-    delete_other_sessions_steps,
-    id_to_end,
-    subject_to_end,
-    superseded,
+    delete,
+    delete_other_sessions,
+    supersede,
 )
 from .judging import Opened, Refusal
 from .lazy_dict import UNFILLED, LazyDict
-from .planning import needs_update, planned_id
+from .planning import needs_update, planned_expiry_ms, planned_id
 from .request import PROCESS, Cookie, RequestSession
-from .revoking import end_steps, supersede_steps
-from .rules import Rules
 from .saving import save_as_new_steps, save_steps
 from .steps import Steps
 from .values import Expiry
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,15 +82,7 @@ class SessionStore(LazyDict):
             ValueError: `session_storage_connector` is None or missing.
             TypeError: it is something else than a SessionStorageConnector.
         """
-
-        @functools.wraps(method)
-        def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-            connector = getattr(self, "session_storage_connector", None)
-            if not isinstance(connector, SessionStorageConnector):
-                raise wrong_connector(connector)
-            return method(self, *args, **kwargs)
-
-        return checked  # type: ignore[return-value]  # wraps() keeps the signature
+        return checking_connector(method)
 
     # Loading.
 
@@ -237,13 +225,7 @@ class SessionStore(LazyDict):
         request = self._request
         if request.outgoing == "" and not dict.__len__(self):
             return _EPOCH
-        base, rules = request.base, request.rules
-        if base is not None and request.expiry is None:
-            return _as_datetime(base.claims.expires_ms)
-        now_ms = rules.now_ms()
-        created_ms = now_ms if base is None else base.claims.created_ms
-        expiry = request.expiry or rules.default_expiry
-        return _as_datetime(rules.expires_ms(expiry, created_ms, now_ms))
+        return _as_datetime(planned_expiry_ms(request))
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
@@ -329,32 +311,11 @@ class SessionStore(LazyDict):
         Raises:
             as `clear`.
         """
-        found = self._other(session_key)
-        if found is None:
-            self.clear()
-        elif found:
-            self._request.carry_out(functools.partial(end_steps, self._rules, found))
+        delete(self._request, self, session_key)
 
     async def adelete(self, session_key: str | None = None) -> None:
         """`delete`, awaitable."""
-        await self._request.acheck()
-        found = self._other(session_key)
-        if found is None:
-            await self.aclear()
-        elif found:
-            await self._request.arun(end_steps(self._rules, found))
-
-    def _other(self, session_key: str | None) -> bytes | None:
-        """The id of another session than this one; None for this one, b"" for no session."""
-        if not session_key or session_key == self._request.token:
-            return None
-        self._touch()
-        found = self._request.connector.session_id_of(session_key)
-        return None if found is not None and found == id_to_end(self._request) else found or b""
-
-    @property
-    def _rules(self) -> Rules:
-        return self._request.rules
+        await adelete(self._request, self, session_key)
 
     def cycle_key(self) -> None:
         """Give the session a new id, at once; the old one is revoked at its save."""
@@ -371,16 +332,11 @@ class SessionStore(LazyDict):
             SessionError: the response has started; or in a coroutine with a list across the
                 network: await asupersede().
         """
-        base = superseded(self._request, self)
-        if base is not None:
-            self._request.adopt(self._request.run(supersede_steps(self._rules, base)))
+        supersede(self._request, self)
 
     async def asupersede(self) -> None:
         """`supersede`, awaitable."""
-        await self._request.acheck()
-        base = superseded(self._request, self)
-        if base is not None:
-            self._request.adopt(await self._request.arun(supersede_steps(self._rules, base)))
+        await asupersede(self._request, self)
 
     def delete_other_sessions(self) -> None:
         """Revoke every other session of this subject; what a password change calls.
@@ -390,15 +346,11 @@ class SessionStore(LazyDict):
             SessionRevoked: the session was itself revoked; the revocation of the others stands.
             RevocationListUnavailable: nothing was changed.
         """
-        request = self._request
-        subject = subject_to_end(request, self)
-        request.carry_out(functools.partial(delete_other_sessions_steps, request, subject))
+        delete_other_sessions(self._request, self)
 
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
-        request = self._request
-        await request.acheck()
-        await request.arun(delete_other_sessions_steps(request, subject_to_end(request, self)))
+        await adelete_other_sessions(self._request, self)
 
 
 def _as_datetime(milliseconds: int) -> datetime:

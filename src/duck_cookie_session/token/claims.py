@@ -94,6 +94,10 @@ class Claims(NamedTuple):
     groups: tuple[tuple[bytes, int], ...] = ()
     authenticated_ms: int | None = None
 
+    def __repr__(self) -> str:
+        """Without the subject: error reports show the repr of local variables."""
+        return f"<Claims {self.id_text[:6]}...>"
+
     @property
     def id_text(self) -> str:
         """The session id as text, 22 URL-safe characters."""
