@@ -28,7 +28,8 @@ from typing import Any
 
 from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.settings import SessionSettings
-from duck_cookie_session.token.format import Claims, open_token, seal_token
+from duck_cookie_session.token.claims import Claims
+from duck_cookie_session.token.format import open_token, seal_token
 from duck_cookie_session.token.keys import KeyRing
 
 POSITIONS = (0, 1, 8, 16, 24, 31)
@@ -42,7 +43,7 @@ _ring = KeyRing.of(SessionSettings(secret_keys="t" * 32))
 
 def token_wrong_at(position: int) -> str:
     """A token whose MAC differs from the right one in this byte and, at random, after it."""
-    claims = Claims(os.urandom(16), 0, 2**40, 1000, False, 0, 0, 0, None)
+    claims = Claims(os.urandom(16), created_ms=0, expires_ms=2**40, lifetime_ms=1000)
     token = seal_token(_ring, claims, bytes(200), 0)
     whole = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     at = len(whole) - MAC_BYTES + position

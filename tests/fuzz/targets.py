@@ -6,6 +6,7 @@ They run without a fuzzer too: `test_corpus.py` feeds them the corpus in every t
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from duck_cookie_session.response import find_cookie, merge_vary, session_header
 from duck_cookie_session.revocation.memory import MemoryRevocationList
 from duck_cookie_session.session_storage_connector import SessionStorageConnector
 from duck_cookie_session.settings import SessionSettings, setting_name
-from duck_cookie_session.token.format import Claims, open_token, seal_token
+from duck_cookie_session.token.claims import Claims, read_claims, write_claims
+from duck_cookie_session.token.format import open_token, seal_token
 from duck_cookie_session.token.keys import KeyRing
 from duck_cookie_session.token.payload import pack, unpack
 
@@ -31,7 +33,7 @@ _ring = KeyRing.of(_settings)
 _connector = SessionStorageConnector(
     MemoryRevocationList, settings=_settings, clock=lambda: float(NOW)
 )
-_claims = Claims(b"i" * 16, NOW * 1000, (NOW + 60) * 1000, 60_000, False, 0, 0, 0, None)
+_claims = Claims(b"i" * 16, created_ms=NOW * 1000, expires_ms=(NOW + 60) * 1000, lifetime_ms=60_000)
 _tokens = tuple(
     _connector.set_session("", data)
     for data in ({}, {"user": 1, "cart": [1, 2]}, {"text": "x" * 400}, {"deep": {"er": (1, {2})}})
@@ -96,7 +98,14 @@ def payload(data: bytes) -> None:
     _sealed(seal_token(_ring, _claims, packed[:2_800], NOW))
     _sealed(seal_token(_ring, _claims, packed, NOW, deflate=True))
     # Claims too: the key is right, the layout need not be.
-    _sealed(_ring.encrypt(packed[:2_800], NOW).rstrip(b"=").decode("ascii"))
+    plain = packed[:2_800]
+    _sealed(_ring.encrypt(plain, NOW).rstrip(b"=").decode("ascii"))
+    try:
+        claims, at, deflated = read_claims(plain)
+    except (ValueError, struct.error):
+        return
+    if write_claims(claims, deflated=deflated) != plain[:at]:
+        raise AssertionError("claims were read that would be written in another way")
 
 
 def _stays(session: dict[Any, Any]) -> None:

@@ -18,7 +18,9 @@ import pytest
 
 from duck_cookie_session import InvalidSettings, session_headers
 from duck_cookie_session.response import find_cookie
-from duck_cookie_session.token.format import Claims, seal_token
+from duck_cookie_session.session.judging import Opened
+from duck_cookie_session.token.claims import Claims
+from duck_cookie_session.token.format import seal_token
 from duck_cookie_session.token.keys import KeyRing
 from tests.helpers import LOOKED_AT, SECRET, Node, make_settings
 
@@ -112,25 +114,32 @@ PAYLOADS = {
 def test_a_hostile_payload_under_our_own_key(node: Node, shape: str) -> None:
     """Deflated, the only way for that much to get into a token."""
     packed = PAYLOADS[shape][:MB]
-    token = _sealed(node, packed, deflate=True)
+    token, opened = _sealed(node, packed, deflate=True), _opened(node, packed)
     within(lambda: node.read(token), SEALED_SECONDS, SEALED_BYTES)
-    within(lambda: node.connector.unpacked(_opened(node, packed)), SEALED_SECONDS, SEALED_BYTES)
+    within(lambda: node.connector.rules.unpacked(opened), SEALED_SECONDS, SEALED_BYTES)
 
 
 def _sealed(node: Node, packed: bytes, *, deflate: bool) -> str:
     """A live token with any data."""
-    lifecycle = node.connector.rules
-    now = lifecycle.now()
-    (everything,) = node.revocations.lookup((lifecycle.scopes.everything,))
-    claims = Claims(b"i" * 16, now, now + 60_000, 60_000, False, 0, 0, everything, None)
+    rules = node.connector.rules
+    now = rules.now_ms() // 1000 * 1000
+    standing = node.revocations.lookup((rules.scopes.everything,))
+    claims = Claims(
+        b"i" * 16,
+        created_ms=now,
+        expires_ms=now + 60_000,
+        lifetime_ms=60_000,
+        birth=standing.birth,
+    )
     ring = KeyRing.of(node.connector.settings)
     return seal_token(ring, claims, packed, now // 1000, deflate=deflate)
 
 
-def _opened(node: Node, packed: bytes) -> object:
+def _opened(node: Node, packed: bytes) -> Opened:
     """What a token with these data would be opened to, whatever its length."""
-    live = node.connector.load(node.start(a=1))
-    return live._replace(data=packed)  # type: ignore[union-attr]  # it is live
+    live = node.connector.rules.open(node.start(a=1))
+    assert isinstance(live, Opened)
+    return live._replace(data=packed)
 
 
 @pytest.mark.parametrize(("count", "deflate"), [(215, False), (700, True)])

@@ -73,7 +73,7 @@ def test_the_sdist_holds_the_tests_and_documents(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "tests/vectors.json"}
+    wanted = {"README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "tests/token/vectors.json"}
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -33,7 +33,7 @@ class Expiry(NamedTuple):
             InvalidArgument: for another type, NaN or infinity.
         """
         if isinstance(value, datetime):
-            aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
             return cls(0, min(max(math.floor(aware.timestamp() * 1000), 0), MAX_TIME))
         if isinstance(value, timedelta):
             value = value.total_seconds()

@@ -1,6 +1,6 @@
 """The scalars that plain msgpack lacks, to the payloads of extension types and back.
 
-The bytes are documented in `serializer.py`. Encoders raise `ValueError` with a text for the user;
+The bytes are documented in `payload.py`. Encoders raise `ValueError` with a text for the user;
 decoders raise some `ValueError`, `ArithmeticError` or `LookupError` for a payload that is none.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -57,7 +57,7 @@ def _since_midnight(clock: datetime | time) -> int:
 def _encode_zone(zone: tzinfo | None) -> bytes:
     if zone is None:
         return b""
-    if zone is timezone.utc:  # by far the most frequent, as the general way gives it
+    if zone is UTC:  # by far the most frequent, as the general way gives it
         return b"\0\0\0"
     if type(zone) is timezone:
         delta = zone.utcoffset(None)

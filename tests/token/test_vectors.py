@@ -15,8 +15,8 @@ from duck_cookie_session.errors import TokenRefused
 from duck_cookie_session.token.format import Claims, id_from_text, issued_at, open_token, seal_token
 from duck_cookie_session.token.keys import KeyRing
 from duck_cookie_session.token.payload import pack, unpack
-from tests import make_vectors
 from tests.helpers import SECRET
+from tests.token import make_vectors
 
 FILE = Path(__file__).with_name("vectors.json")
 VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())["vectors"]
@@ -36,16 +36,18 @@ def claims_of(vector: dict[str, Any]) -> Claims:
     said = vector["claims"]
     session_id = id_from_text(said["session_id"])
     assert session_id is not None
+    since = said["authenticated_s"]
+    numbers = {name: said[name] for name, _ in make_vectors.NUMBERS}
     return Claims(
-        session_id,
-        said["created_s"] * 1000,
-        said["expires_ms"],
-        said["lifetime_ms"],
-        said["browser_length"],
-        said["session_epoch"],
-        said["subject_epoch"],
-        said["everything_epoch"],
-        said["subject"],
+        session_id=session_id,
+        created_ms=said["created_s"] * 1000,
+        expires_ms=said["expires_ms"],
+        lifetime_ms=said["lifetime_ms"],
+        browser_length=said["browser_length"],
+        subject=said["subject"],
+        groups=tuple((bytes.fromhex(one["digest"]), one["epoch"]) for one in said["groups"]),
+        authenticated_ms=None if since is None else since * 1000,
+        **numbers,
     )
 
 
@@ -120,22 +122,41 @@ def test_the_expired_vector_is_refused_from_its_expiry_on() -> None:
         connector.close()
 
 
-epochs = st.one_of(st.just(0), st.integers(1, 2**53 - 1))
-all_claims = st.builds(
-    Claims,
-    session_id=st.binary(min_size=16, max_size=16),
-    created=st.integers(0, 2**38 - 1).map(lambda seconds: seconds * 1000),
-    expires=st.integers(0, 2**48 - 1),
-    lifetime=st.integers(0, 2**40 - 1),
-    browser_length=st.booleans(),
-    session_epoch=epochs,
-    subject_epoch=epochs,
-    everything_epoch=epochs,
-    subject=st.none() | st.text(max_size=300) | st.text(st.characters(categories=["Cs"])),
-)
+numbers = st.just(0) | st.integers(1, 2**53 - 1)
+a_subject = st.text(max_size=300) | st.text(st.characters(categories=["Cs"]), max_size=100)
+some_groups = st.dictionaries(st.binary(min_size=16, max_size=16), numbers, max_size=4)
 
 
-@given(all_claims, st.binary(max_size=500), st.integers(0, 2**34), st.booleans())
+@st.composite
+def all_claims(draw: st.DrawFn) -> Claims:
+    """What the library may write, in every combination of its fields."""
+    created_s = draw(st.integers(0, 2**40 - 1))
+    subject = draw(st.none() | a_subject)
+    checkpoint = draw(numbers)
+    return Claims(
+        session_id=draw(st.binary(min_size=16, max_size=16)),
+        created_ms=created_s * 1000,
+        expires_ms=draw(st.integers(0, 2**48 - 1)),
+        lifetime_ms=draw(st.integers(0, 2**40 - 1)),
+        browser_length=draw(st.booleans()),
+        birth=draw(numbers),
+        checkpoint=checkpoint,
+        reach=draw(st.integers(1, 2**53 - 1)) if checkpoint else 0,
+        session_epoch=draw(numbers),
+        subject_epoch=0 if subject is None else draw(numbers),
+        everything_epoch=draw(numbers),
+        subject=subject,
+        groups=tuple(sorted(draw(some_groups).items())),
+        authenticated_ms=draw(
+            st.none()
+            | st.integers(0, 2**40 - 1)
+            .filter(lambda seconds: seconds != created_s)
+            .map(lambda seconds: seconds * 1000)
+        ),
+    )
+
+
+@given(all_claims(), st.binary(max_size=500), st.integers(0, 2**34), st.booleans())
 def test_any_token_is_read_alike_by_both(
     claims: Claims, data: bytes, at: int, deflate: bool
 ) -> None:

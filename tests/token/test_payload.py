@@ -11,7 +11,7 @@ import sys
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
 from types import FrameType
 from typing import Any, NamedTuple
@@ -78,7 +78,7 @@ text = st.text(st.characters(), max_size=8) | st.text(
 day = timedelta(days=1)
 zones = st.one_of(
     st.none(),
-    st.just(timezone.utc),
+    st.just(UTC),
     st.timedeltas(-day + timedelta.resolution, day - timedelta.resolution).map(timezone),
     st.builds(
         timezone, st.timedeltas(-day + timedelta.resolution, day - timedelta.resolution), text
@@ -142,7 +142,7 @@ class TestRoundTrip:
         [
             datetime.min,
             datetime.max,
-            datetime.min.replace(tzinfo=timezone.utc),
+            datetime.min.replace(tzinfo=UTC),
             datetime.max.replace(tzinfo=timezone(-timedelta(hours=23, minutes=59), "far")),
             datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=0),
             datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
@@ -279,7 +279,7 @@ class TestFormat:
             (-(2**63) - 1, "c709 04 ff7fffffffffffffff"),
             (datetime(1, 1, 1, 0, 0, 0, 1), "d7 05 0000000000000002"),
             (datetime(1, 1, 2, fold=1), "d7 05 0000002 83baec001".replace(" ", "")),
-            (datetime(1, 1, 1, tzinfo=timezone.utc), "c70b 05 0000000000000000 00 0000"),
+            (datetime(1, 1, 1, tzinfo=UTC), "c70b 05 0000000000000000 00 0000"),
             (
                 datetime(1, 1, 1, tzinfo=timezone(-timedelta(hours=1))),
                 "c70b 05" + "00" * 9 + "ffc4",
@@ -479,6 +479,19 @@ class TestRefusals:
             assert len(str(caught.value)) < 400
             assert "['x'] is of type complex" in str(caught.value)
             str(caught.value).encode()
+
+    def test_a_path_of_twelve_steps_is_whole_and_of_thirteen_loses_its_middle(self) -> None:
+        steps = [f"['{step}']" for step in range(1, 14)]
+        assert refusal(nested(12)).startswith("session" + "".join(steps[:12]) + " is of type")
+        cut = "session" + "".join(steps[:8]) + "..." + "".join(steps[-2:])
+        assert refusal(nested(13)).startswith(cut + " is of type")
+
+    def test_keys_in_a_path_are_shown_up_to_256_bits_and_80_characters(self) -> None:
+        assert refusal({2**256 - 1: {1}, 5: object()}).startswith("session[5] ")
+        assert refusal({2**256 - 1: object()}).startswith(f"session[{2**256 - 1}] ")
+        assert refusal({2**256: object()}).startswith("session[<int of 257 bits>] ")
+        assert refusal({"k" * 78: object()}).startswith(f"session['{'k' * 78}'] ")
+        assert refusal({"k" * 79: object()}).startswith(f"session['{'k' * 76}...] ")
 
     def test_the_error_carries_no_value_in_its_context(self) -> None:
         with pytest.raises(SessionSerializationError) as caught:
@@ -704,6 +717,19 @@ def test_immutable_types_are_the_scalars() -> None:
         Decimal,
         UUID,
     } == IMMUTABLE_TYPES
+
+
+def refusal(data: Any) -> str:
+    with pytest.raises(SessionSerializationError) as caught:
+        pack(data)
+    return str(caught.value)
+
+
+def nested(depth: int) -> Any:
+    value: Any = object()
+    for step in range(depth, 0, -1):
+        value = {str(step): value}
+    return value
 
 
 def check_unpack(raw: bytes) -> None:

@@ -1,0 +1,392 @@
+"""Makes vectors.json: `python -m tests.token.make_vectors > tests/token/vectors.json`.
+
+A second implementation of the token, written from `docs/format.md` and the Fernet specification. It
+uses nothing of the library: HMAC and HKDF from the standard library, AES from `cryptography`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import sys
+import zlib
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import msgpack
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+
+Json = dict[str, Any]
+
+# Keys.
+
+
+def field(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(4, "big") + encoded
+
+
+def hkdf(secret: bytes, info: bytes) -> bytes:
+    """RFC 5869 with SHA-256, no salt, 32 bytes: one block of output."""
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
+
+
+def keys(secret: str, cookie_name: str, audience: str) -> tuple[bytes, bytes]:
+    """The signing and the encryption key."""
+    info = field("duck-cookie-session") + field("1") + field(cookie_name) + field(audience)
+    derived = hkdf(secret.encode(), info)
+    return derived[:16], derived[16:]
+
+
+# Fernet.
+
+
+def fernet_seal(plain: bytes, signing: bytes, encryption: bytes, time: int, iv: bytes) -> str:
+    pad = 16 - len(plain) % 16
+    encryptor = Cipher(AES(encryption), CBC(iv)).encryptor()
+    sealed = encryptor.update(plain + bytes([pad]) * pad) + encryptor.finalize()
+    signed = b"\x80" + time.to_bytes(8, "big") + iv + sealed
+    token = base64.urlsafe_b64encode(signed + hmac.digest(signing, signed, "sha256"))
+    return token.decode().replace("=", "")
+
+
+def fernet_open(token: str, signing: bytes, encryption: bytes) -> tuple[bytes, int, bytes]:
+    """Plain text, time and IV; ValueError if the token was not made with these keys."""
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    signed, tag = raw[:-32], raw[-32:]
+    if signed[0] != 0x80 or not hmac.compare_digest(tag, hmac.digest(signing, signed, "sha256")):
+        raise ValueError("not made with this key")
+    iv = signed[9:25]
+    decryptor = Cipher(AES(encryption), CBC(iv)).decryptor()
+    padded = decryptor.update(signed[25:]) + decryptor.finalize()
+    return padded[: -padded[-1]], int.from_bytes(signed[1:9], "big"), iv
+
+
+# Claims.
+
+NUMBERS = (
+    ("birth", 2),
+    ("checkpoint", 4),
+    ("reach", 4),
+    ("session_epoch", 8),
+    ("subject_epoch", 16),
+    ("everything_epoch", 32),
+)
+MOST = 2**53 - 1
+
+
+def unbase64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def pack_claims(claims: Json, data: bytes, *, deflated: bool) -> bytes:
+    flags = (1 if claims["browser_length"] else 0) | (1024 if deflated else 0)
+    tail = b""
+    for name, flag in NUMBERS:
+        if claims[name]:
+            flags |= flag
+            tail += claims[name].to_bytes(7, "big")
+    if claims["subject"] is not None:
+        subject = claims["subject"].encode("utf-8", "surrogatepass")
+        long = len(subject) > 255
+        flags |= 64 | (128 if long else 0)
+        tail += len(subject).to_bytes(2 if long else 1, "big") + subject
+    if claims["groups"]:
+        flags |= 256
+        have = sum(1 << at for at, group in enumerate(claims["groups"]) if group["epoch"])
+        tail += bytes([len(claims["groups"]) | have << 4])
+        for group in claims["groups"]:
+            tail += bytes.fromhex(group["digest"])
+            tail += group["epoch"].to_bytes(7, "big") if group["epoch"] else b""
+    if claims["authenticated_s"] is not None:
+        flags |= 512
+        tail += claims["authenticated_s"].to_bytes(5, "big")
+    return (
+        b"\x01"
+        + flags.to_bytes(2, "big")
+        + unbase64(claims["session_id"])
+        + claims["created_s"].to_bytes(5, "big")
+        + claims["expires_ms"].to_bytes(6, "big")
+        + claims["lifetime_ms"].to_bytes(5, "big")
+        + tail
+        + data
+    )
+
+
+class Reader:
+    """Takes what is next of some bytes; ValueError where they end too soon."""
+
+    def __init__(self, plain: bytes) -> None:
+        self.rest = plain
+
+    def take(self, size: int) -> bytes:
+        if size > len(self.rest):
+            raise ValueError("too short")
+        taken, self.rest = self.rest[:size], self.rest[size:]
+        return taken
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def counted(self) -> int:
+        """A number of the list: from 1 on, as 0 is left out."""
+        found = self.number(7)
+        if not 1 <= found <= MOST:
+            raise ValueError("out of range")
+        return found
+
+
+def read_claims(plain: bytes) -> tuple[Json, bytes]:
+    """Claims and data; ValueError for what is not exactly as the format wants it."""
+    reader = Reader(plain)
+    version, flags = reader.number(1), reader.number(2)
+    if version != 1 or flags > 2047:
+        raise ValueError("another format")
+    claims: Json = {
+        "session_id": base64.urlsafe_b64encode(reader.take(16)).decode().rstrip("="),
+        "created_s": reader.number(5),
+        "expires_ms": reader.number(6),
+        "lifetime_ms": reader.number(5),
+        "browser_length": bool(flags & 1),
+    }
+    for name, flag in NUMBERS:
+        claims[name] = reader.counted() if flags & flag else 0
+    claims["subject"] = None
+    if flags & (16 | 128) and not flags & 64:
+        raise ValueError("said of no subject")
+    if flags & 64:
+        size = reader.number(2 if flags & 128 else 1)
+        if flags & 128 and size < 256:
+            raise ValueError("a short length in two bytes")
+        claims["subject"] = reader.take(size).decode("utf-8", "surrogatepass")
+    claims["groups"] = read_groups(reader) if flags & 256 else []
+    claims["authenticated_s"] = reader.number(5) if flags & 512 else None
+    if claims["authenticated_s"] == claims["created_s"]:
+        raise ValueError("created at, once more")
+    if not flags & 1024:
+        return claims, reader.rest
+    inflated = inflate(reader.rest)
+    if len(inflated) <= len(reader.rest):
+        raise ValueError("deflated for nothing")
+    return claims, inflated
+
+
+def read_groups(reader: Reader) -> list[Json]:
+    mark = reader.number(1)
+    count, reserved, have = mark & 7, mark & 8, mark >> 4
+    if not 1 <= count <= 4 or reserved or have >= 1 << count:
+        raise ValueError("another count of groups")
+    groups = [
+        {"digest": reader.take(16).hex(), "epoch": reader.counted() if have >> at & 1 else 0}
+        for at in range(count)
+    ]
+    digests = [group["digest"] for group in groups]
+    if digests != sorted(set(digests)):
+        raise ValueError("out of order")
+    return groups
+
+
+def inflate(deflated: bytes) -> bytes:
+    """One whole raw deflate stream of at most 1 MiB, and nothing after it."""
+    inflater = zlib.decompressobj(wbits=-15)
+    try:
+        plain = inflater.decompress(deflated, 2**20)
+    except zlib.error as error:
+        raise ValueError("no deflate stream") from error
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("cut, too long, or followed by something")
+    return plain
+
+
+def read_token(token: str, secret: str, cookie_name: str, audience: str) -> Json:
+    """Everything that a token says; ValueError if it was not made with this secret."""
+    plain, time, iv = fernet_open(token, *keys(secret, cookie_name, audience))
+    claims, data = read_claims(plain)
+    return {"time": time, "iv": iv.hex(), "claims": claims, "data_msgpack": data.hex()}
+
+
+# The vectors.
+
+SECRET = "correct horse battery staple, and some more"
+OLDER = "the secret that was in use before that one"
+CREATED = 1_800_000_000_000
+WEEK = 604_800_000
+
+
+BIRTH = 0x123456789ABCDE
+
+
+def claims(**changed: Any) -> Json:
+    return {
+        "session_id": "AAECAwQFBgcICQoLDA0ODw",
+        "created_s": CREATED // 1000,
+        "expires_ms": CREATED + WEEK,
+        "lifetime_ms": WEEK,
+        "browser_length": False,
+        "birth": BIRTH,
+        "checkpoint": 0,
+        "reach": 0,
+        "session_epoch": 0,
+        "subject_epoch": 0,
+        "everything_epoch": 0,
+        "subject": None,
+        "groups": [],
+        "authenticated_s": None,
+        **changed,
+    }
+
+
+def group(number: int, epoch: int = 0) -> Json:
+    return {"digest": hashlib.sha256(b"group %d" % number).hexdigest()[:32], "epoch": epoch}
+
+
+def groups(*epochs: int) -> list[Json]:
+    """As many groups, in the order of their digests; their epochs in that order."""
+    made = sorted((group(number) for number in range(len(epochs))), key=lambda one: one["digest"])
+    return [{**one, "epoch": epoch} for one, epoch in zip(made, epochs, strict=True)]
+
+
+# What deflate makes differs between its implementations, so one result of it is kept here.
+REPEATED = {"text": "again and again and " * 10}
+DEFLATED = "6b5c52925a5172f344627a62669e42625e8ac2d0660100"
+
+
+def field_cases() -> list[Json]:
+    """Each field of the claims alone, and at its largest."""
+    alone: list[tuple[str, Json]] = [
+        ("no birth", {"birth": 0}),
+        ("browser-length", {"browser_length": True}),
+        ("fixed expiry", {"lifetime_ms": 0}),
+        ("a checkpoint and its reach", {"checkpoint": 77, "reach": CREATED * 1000}),
+        ("an epoch of the session", {"session_epoch": 5}),
+        ("the last epoch of the session", {"session_epoch": MOST}),
+        ("an epoch of everything", {"everything_epoch": CREATED * 1000}),
+        ("a subject", {"subject": "42"}),
+        ("an empty subject", {"subject": ""}),
+        ("a subject of 255 bytes", {"subject": "é" * 127 + "x"}),
+        ("a subject of 256 bytes", {"subject": "é" * 128}),
+        ("a subject with a lone surrogate", {"subject": "\ud800"}),
+        ("an epoch of the subject", {"subject": "42", "subject_epoch": 1}),
+        ("one group", {"groups": groups(0)}),
+        ("one group with an epoch", {"groups": groups(9)}),
+        ("four groups, two with an epoch", {"groups": groups(0, 7, 0, MOST)}),
+        ("authenticated later", {"authenticated_s": CREATED // 1000 + 60}),
+        ("authenticated earlier", {"authenticated_s": 0}),
+    ]
+    return [{"name": name, "claims": claims(**said), "data": {}} for name, said in alone]
+
+
+CASES: list[Json] = [
+    {"name": "a visitor", "data": {"cart": ["apple", 3], "seen": True}},
+    {
+        "name": "logged in, with everything that claims can say",
+        "claims": claims(
+            browser_length=True,
+            checkpoint=2**52 + 1,
+            reach=1_800_000_000_000_001,
+            session_epoch=5,
+            subject_epoch=1_799_999_999_000_000,
+            everything_epoch=1_799_000_000_000_000,
+            subject="42",
+            groups=groups(3, 0, 4),
+            authenticated_s=CREATED // 1000 + 3600,
+        ),
+        "data": {"user": 42, "name": "Zoë"},
+    },
+    {
+        "name": "every field at its largest",
+        "claims": claims(
+            session_id="_" * 21 + "w",
+            created_s=2**40 - 1,
+            expires_ms=2**48 - 1,
+            lifetime_ms=2**40 - 1,
+            browser_length=True,
+            **{name: MOST for name, _ in NUMBERS},
+            subject="s" * 300,
+            groups=groups(MOST, MOST, MOST, MOST),
+            authenticated_s=2**40 - 2,
+        ),
+        "data": {},
+    },
+    {
+        "name": "every field at its smallest",
+        "claims": claims(session_id="A" * 22, created_s=0, expires_ms=0, lifetime_ms=0, birth=0),
+        "time": 0,
+        "data": {},
+    },
+    *field_cases(),
+    {
+        "name": "expired",
+        "claims": claims(created_s=1, expires_ms=61_000, lifetime_ms=60_000),
+        "time": 1,
+        "expired_at": 61,
+        "data": {"a": None},
+    },
+    {
+        "name": "sealed under an old secret, another cookie name and audience",
+        "secrets": [SECRET, OLDER],
+        "sealed_by": 1,
+        "cookie_name": "__Host-id",
+        "audience": "shop",
+        "data": {"half": 0.5, "list": [[], {}]},
+    },
+    {
+        "name": "deflated",
+        "deflated": DEFLATED,
+        "data": REPEATED,
+    },
+    {
+        "name": "extension types: a tuple of a date and a UUID",
+        # {"t": (date(2027, 1, 15), UUID(int=1))} as payload.py describes it
+        "data_msgpack": "81a17493c70001"
+        + ("c70306" + date(2027, 1, 15).toordinal().to_bytes(3, "big").hex())
+        + ("d80a" + UUID(int=1).hex),
+    },
+]
+
+
+def vector(number: int, case: Json) -> Json:
+    secrets, sealed_by = case.get("secrets", [SECRET]), case.get("sealed_by", 0)
+    cookie_name, audience = case.get("cookie_name", "session_id"), case.get("audience", "")
+    said = case.get("claims", claims())
+    time = case.get("time", CREATED // 1000)
+    iv = hashlib.sha256(b"iv %d" % number).digest()[:16]
+    packed = bytes.fromhex(case["data_msgpack"]) if "data_msgpack" in case else None
+    if packed is None:
+        packed = msgpack.packb(case["data"])
+    stored = bytes.fromhex(case["deflated"]) if "deflated" in case else packed
+    if "deflated" in case and zlib.decompress(stored, wbits=-15) != packed:
+        raise ValueError(case["name"])
+    plain = pack_claims(said, stored, deflated="deflated" in case)
+    signing, encryption = keys(secrets[sealed_by], cookie_name, audience)
+    return {
+        "name": case["name"],
+        "secrets": secrets,
+        "sealed_by": sealed_by,
+        "cookie_name": cookie_name,
+        "audience": audience,
+        "time": time,
+        "iv": iv.hex(),
+        "claims": said,
+        **({"expired_at": case["expired_at"]} if "expired_at" in case else {}),
+        **({"data": case["data"]} if "data" in case else {}),
+        "data_msgpack": packed.hex(),
+        **({"data_deflated": case["deflated"]} if "deflated" in case else {}),
+        "token": fernet_seal(plain, signing, encryption, time, iv),
+    }
+
+
+def text() -> str:
+    """The file as it has to be."""
+    made = [vector(number, case) for number, case in enumerate(CASES, 1)]
+    return json.dumps({"format": 1, "vectors": made}, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
