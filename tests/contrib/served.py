@@ -49,7 +49,7 @@ class Kind:
 
 
 _DUCK = Kind([str(APPS / "duck_app.py")], utf8=True)
-_DJANGO = Kind([*_GUNICORN, str(APPS), "django_app:application"], last_cookie=True)
+_DJANGO = Kind([*_GUNICORN, str(APPS), "django_app:application"])
 _DUCKS_OWN = {"SITE_MIDDLEWARE": "duck.http.middlewares.contrib.session"}
 _DJANGOS_OWN = {"SITE_MIDDLEWARE": "django.contrib.sessions.middleware"}
 _ASYNC = {"SITE_ASYNC": "1"}
@@ -64,7 +64,7 @@ KINDS = {
     "django-async": replace(
         _DJANGO, command=[*_UVICORN, "django_app:application"], environment=_ASYNC
     ),
-    "django-own-middleware": replace(_DJANGO, environment=_DJANGOS_OWN, own=True),
+    "django-own-middleware": replace(_DJANGO, environment=_DJANGOS_OWN, own=True, last_cookie=True),
     "wsgi": Kind([str(APPS / "wsgi_app.py")]),
 }
 

@@ -51,8 +51,10 @@ def down(connector: SessionStorageConnector) -> Iterator[None]:
     """The list does not answer meanwhile."""
     assert isinstance(connector.revocations, SwitchableList)
     connector.revocations.down = True
-    yield
-    connector.revocations.down = False
+    try:
+        yield
+    finally:
+        connector.revocations.down = False
 
 
 def run(
@@ -85,13 +87,18 @@ def run(
     return sent
 
 
+async def done(act: Callable[[Any], Any], session: Any) -> None:
+    """Do something with a session, awaited if need be."""
+    outcome = act(session)
+    if asyncio.iscoroutine(outcome):
+        await outcome
+
+
 def view(act: Callable[[Any], Any], headers: Any = (), status: int = 200) -> App:
     """An application that does something with its session and then answers."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        done = act(scope["session"])
-        if asyncio.iscoroutine(done):
-            await done
+        await done(act, scope["session"])
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"of the application"})
 
@@ -258,21 +265,194 @@ def test_a_logout_counts_though_the_application_then_fails(far: SessionStorageCo
     assert far.get_session(token) is None
 
 
-@pytest.mark.parametrize("end", [None, LookupError])
-def test_a_logout_after_the_response_has_started_counts(
-    far: SessionStorageConnector, end: type[Exception] | None
+def test_a_revocation_that_waits_is_no_error_if_the_session_was_revoked_meanwhile(
+    far: SessionStorageConnector,
 ) -> None:
-    token = far.set_session(None, {"a": 1})
+    token, other = (far.set_session(None, {"user": "u"}) for _ in range(2))
+
+    def fail(session: Any) -> None:
+        session.delete_other_sessions()
+        far.delete_session(token)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run(CookieSessionMiddleware(view(fail), connector=far), token=token)
+    assert far.get_session(other) is None
+
+
+# Once the response has started.
+
+REFUSED: dict[str, Callable[[Any], Any]] = {
+    "clear": lambda s: s.clear(),
+    "flush": lambda s: s.flush(),
+    "delete": lambda s: s.delete(),
+    "set_expiry": lambda s: s.set_expiry(10),
+    "create": lambda s: s.create(),
+    "cycle_key": lambda s: s.cycle_key(),
+    "supersede": lambda s: s.supersede(),
+    "delete_other_sessions": lambda s: s.delete_other_sessions(),
+    "save": lambda s: s.save(),
+    "assign_new_session_key": lambda s: s.assign_new_session_key(),
+    "aclear": lambda s: s.aclear(),
+    "adelete": lambda s: s.adelete(),
+    "asupersede": lambda s: s.asupersede(),
+    "adelete_other_sessions": lambda s: s.adelete_other_sessions(),
+    "async_save": lambda s: s.async_save(),
+}
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "set": lambda s: s.__setitem__("b", 1),
+    "delete": lambda s: s.pop("b"),
+    "update": lambda s: s.update(b=2),
+    "|=": lambda s: s.__ior__({"b": 2}),
+    "setdefault": lambda s: s.setdefault("c", 1),
+    "popitem": lambda s: s.popitem(),
+}
+
+
+def socket(before: Callable[[Any], Any], after: Callable[[Any], Any] = lambda s: None) -> App:
+    """An application that accepts a websocket, and does something before and after that."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        scope["session"].clear()
-        await send({"type": "http.response.body", "body": b""})
-        if end is not None:
-            raise end
+        await receive()
+        before(scope["session"])
+        await send({"type": "websocket.accept", "headers": [(b"x", b"1")]})
+        await done(after, scope["session"])
+        await send({"type": "websocket.close", "code": 1000})
 
-    with contextlib.suppress(LookupError):
-        run(CookieSessionMiddleware(app, connector=far), token=token)
+    return app
+
+
+def streaming(before: Callable[[Any], Any], after: Callable[[Any], Any]) -> App:
+    """An application that starts its response, and does something before and after that."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        before(scope["session"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        await done(after, scope["session"])
+        await send({"type": "http.response.body", "body": b"two"})
+
+    return app
+
+
+def _nothing(session: Any) -> None:
+    pass
+
+
+def _read(session: Any) -> None:
+    session.get("a")
+
+
+started_kinds = pytest.mark.parametrize("kind", ["http", "websocket"])
+looked_at = pytest.mark.parametrize("before", [_nothing, _read])
+lists = pytest.mark.parametrize("list_kind", ["connector", "far"])
+STARTED = {"http": streaming, "websocket": socket}
+
+
+@started_kinds
+@looked_at
+@lists
+@pytest.mark.parametrize("change", REFUSED)
+def test_what_would_kill_the_cookie_is_refused_once_the_response_has_started(
+    request: pytest.FixtureRequest,
+    list_kind: str,
+    kind: str,
+    before: Callable[[Any], None],
+    change: str,
+) -> None:
+    node = request.getfixturevalue(list_kind)
+    data = {"user": "u", "b": 1}
+    token, other = node.set_session(None, data), node.set_session(None, data)
+
+    async def later(session: Any) -> None:
+        with pytest.raises(SessionError, match=r"response has started.*delete_session"):
+            await done(REFUSED[change], session)
+        assert dict(session) == data
+
+    app = CookieSessionMiddleware(STARTED[kind](before, later), connector=node)
+    sent = run(app, kind=kind, token=token)
+    assert not header(sent, "set-cookie")
+    assert node.get_session(token) == node.get_session(other) == data
+
+
+@started_kinds
+@looked_at
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_once_the_response_has_started_raises_in_debug_mode(
+    connector: SessionStorageConnector, kind: str, before: Callable[[Any], None], write: str
+) -> None:
+    token = connector.set_session(None, {"b": 1})
+
+    def later(session: Any) -> None:
+        with pytest.raises(SessionError, match="after the response had started"):
+            WRITES[write](session)
+        assert dict(session) == {"b": 1}
+
+    app = CookieSessionMiddleware(STARTED[kind](before, later), connector=connector, debug=True)
+    run(app, kind=kind, token=token)
+    assert connector.get_session(token) == {"b": 1}
+
+
+@started_kinds
+@looked_at
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_once_the_response_has_started_is_logged_otherwise(
+    connector: SessionStorageConnector,
+    kind: str,
+    before: Callable[[Any], None],
+    write: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = connector.set_session(None, {"b": 1})
+    later = STARTED[kind](before, WRITES[write])
+    run(CookieSessionMiddleware(later, connector=connector), kind=kind, token=token)
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    key = {"setdefault": "session['c']", "popitem": "last key"}.get(write, "session['b']")
+    assert key in errors[0].getMessage()
+    assert connector.get_session(token) == {"b": 1}
+
+
+def test_debug_is_what_the_application_says(connector: SessionStorageConnector) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    session: list[Any] = []
+
+    async def look(request: Any) -> PlainTextResponse:
+        session[:] = [request.session]
+        return PlainTextResponse("seen")
+
+    for debug in (True, False):
+        app = Starlette(debug=debug, routes=[Route("/", look)])
+        for asked, expected in ((None, debug), (not debug, not debug)):
+            inside = CookieSessionMiddleware(app, connector=connector, debug=asked)
+            sent = run_starlette(inside)
+            assert sent[0]["status"] == 200
+            with contextlib.ExitStack() as stack:
+                if expected:
+                    stack.enter_context(pytest.raises(SessionError))
+                session[0]["late"] = 1
+
+
+def run_starlette(app: App, **options: Any) -> Messages:
+    """`run` with what Starlette's routing wants to know besides."""
+
+    async def with_method(scope: Any, receive: Any, send: Any) -> None:
+        scope.update(method="GET", query_string=b"", root_path="")
+        await app(scope, receive, send)
+
+    return run(with_method, **options)
+
+
+def test_a_late_logout_has_a_way(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"a": 1})
+
+    async def log_out(session: Any) -> None:
+        await far.adelete_session(session.session_id)
+
+    run(CookieSessionMiddleware(streaming(_nothing, log_out), connector=far), token=token)
     assert far.get_session(token) is None
 
 
@@ -281,28 +461,24 @@ def test_a_late_logout_that_the_list_does_not_take_is_an_error(
 ) -> None:
     token = far.set_session(None, {"a": 1})
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        scope["session"].clear()
-        with_list.down = True
+    async def log_out(session: Any) -> None:
+        with down(far):
+            await far.adelete_session(session.session_id)
 
-    with_list: Any = far.revocations
     with pytest.raises(RevocationListUnavailable):
-        run(CookieSessionMiddleware(app, connector=far), token=token)
-    with_list.down = False
+        run(CookieSessionMiddleware(streaming(_nothing, log_out), connector=far), token=token)
     assert far.get_session(token) == {"a": 1}
 
 
-def test_a_late_logout_of_a_revoked_session_is_no_error(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"user": "u"})
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        scope["session"].delete_other_sessions()
-        far.delete_session(token)
-
-    sent = run(CookieSessionMiddleware(app, connector=far), token=token)
-    assert sent[0]["status"] == 200
+@started_kinds
+def test_a_nested_change_once_the_response_has_started_is_logged(
+    connector: SessionStorageConnector, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = connector.set_session(None, {"cart": []})
+    later = STARTED[kind](_nothing, lambda s: s["cart"].append(1))
+    run(CookieSessionMiddleware(later, connector=connector), kind=kind, token=token)
+    assert "after the response had started" in caplog.text
+    assert connector.get_session(token) == {"cart": []}
 
 
 @pytest.mark.parametrize("list_kind", ["connector", "far"])
@@ -342,19 +518,6 @@ def test_an_unreachable_list_is_503(
 # Websockets.
 
 
-def socket(before: Callable[[Any], Any], after: Callable[[Any], Any] = lambda s: None) -> App:
-    """An application that accepts, and does something before and after that."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        before(scope["session"])
-        await send({"type": "websocket.accept", "headers": [(b"x", b"1")]})
-        after(scope["session"])
-        await send({"type": "websocket.close", "code": 1000})
-
-    return app
-
-
 def test_a_websocket_reads_its_session(connector: SessionStorageConnector) -> None:
     token = connector.set_session(None, {"a": 1})
     seen: list[Any] = []
@@ -371,48 +534,6 @@ def test_a_handshake_may_set_the_cookie(connector: SessionStorageConnector) -> N
     (cookie,) = header(run(app, kind="websocket"), "set-cookie")
     token = cookie.partition("=")[2].partition(";")[0]
     assert connector.get_session(token) == {"a": 1}
-
-
-CHANGES: dict[str, Callable[[Any], Any]] = {
-    "set": lambda s: s.__setitem__("b", 1),
-    "delete": lambda s: s.pop("a"),
-    "update": lambda s: s.update(b=1),
-    "|=": lambda s: s.__ior__({"b": 1}),
-    "setdefault": lambda s: s.setdefault("b", 1),
-    "popitem": lambda s: s.popitem(),
-    "clear": lambda s: s.clear(),
-    "flush": lambda s: s.flush(),
-    "set_expiry": lambda s: s.set_expiry(10),
-    "cycle_key": lambda s: s.cycle_key(),
-    "supersede": lambda s: s.supersede(),
-    "delete_other_sessions": lambda s: s.delete_other_sessions(),
-    "save": lambda s: s.save(),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_after_the_handshake_is_refused(
-    connector: SessionStorageConnector, change: str
-) -> None:
-    token = connector.set_session(None, {"a": 1})
-
-    def later(session: Any) -> None:
-        with pytest.raises(SessionError, match="was accepted"):
-            CHANGES[change](session)
-        assert session == {"a": 1}
-
-    app = CookieSessionMiddleware(socket(lambda s: None, later), connector=connector)
-    run(app, kind="websocket", token=token)
-    assert connector.get_session(token) == {"a": 1}
-
-
-def test_a_nested_change_after_the_handshake_is_logged(
-    connector: SessionStorageConnector, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = connector.set_session(None, {"cart": []})
-    later = socket(lambda s: None, lambda s: s["cart"].append(1))
-    run(CookieSessionMiddleware(later, connector=connector), kind="websocket", token=token)
-    assert "websocket was accepted" in caplog.text
 
 
 def test_a_refused_handshake_still_revokes(far: SessionStorageConnector) -> None:

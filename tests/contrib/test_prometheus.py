@@ -10,9 +10,10 @@ pytest.importorskip("prometheus_client", reason="prometheus-client is missing (e
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from duck_cookie_session import session_headers
 from duck_cookie_session.contrib.prometheus import SessionCollector
 from duck_cookie_session.errors import Reason
-from duck_cookie_session.session.stats import COUNTED
+from duck_cookie_session.session.stats import COUNTED, NOT_SAVED
 
 
 def scraped(registry: CollectorRegistry) -> dict[str, float]:
@@ -26,7 +27,11 @@ def test_every_counter_is_there_from_the_start(node: Node) -> None:
     registry.register(SessionCollector(node.connector))
     assert scraped(registry) == {
         **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED},
-        **{f'duck_cookie_session_refused_total{{reason="{reason}"}}': 0.0 for reason in Reason},
+        **{f'duck_cookie_session_refused_total{{reason="{one.value}"}}': 0.0 for one in Reason},
+        **{
+            f'duck_cookie_session_not_saved_total{{reason="{one}"}}': 0.0
+            for one in NOT_SAVED.values()
+        },
     }
 
 
@@ -46,10 +51,24 @@ def test_a_scrape_shows_what_happened(node: Node) -> None:
     assert found['duck_cookie_session_refused_total{reason="malformed"}'] == 1
 
 
+def test_a_session_that_was_not_saved_is_counted_by_reason(node: Node) -> None:
+    registry = CollectorRegistry()
+    registry.register(SessionCollector(node.connector))
+    for value in ("x" * 5000, object(), "y" * 5000):
+        session = node.request()
+        session["a"] = value
+        session_headers(session)
+    found = {name: value for name, value in scraped(registry).items() if "not_saved" in name}
+    assert {name: value for name, value in found.items() if value} == {
+        'duck_cookie_session_not_saved_total{reason="too large"}': 2,
+        'duck_cookie_session_not_saved_total{reason="not serializable"}': 1,
+    }
+
+
 def test_each_counter_has_its_help_and_type(node: Node) -> None:
     registry = CollectorRegistry()
     registry.register(SessionCollector(node.connector))
     text = generate_latest(registry).decode()
-    for name in (*COUNTED, "refused"):
+    for name in (*COUNTED, "refused", "not_saved"):
         assert f"# TYPE duck_cookie_session_{name}_total counter" in text
         assert f"# HELP duck_cookie_session_{name}_total " in text

@@ -131,14 +131,14 @@ class CookieSessionMiddleware:
             if answer.started:
                 raise
             await answer.unavailable(error)
-        if answer.accepted and request.loaded and session.modified:
-            logger.error("A session changed after its websocket was accepted: the change is lost.")
+        if request.exposed and answer.started:
+            answer.note_lost()
 
 
 class _Answer:
     """What goes out for one request: the application's messages, the cookie on the first."""
 
-    __slots__ = ("accepted", "debug", "replaced", "scope", "send", "session", "started")
+    __slots__ = ("debug", "replaced", "scope", "send", "session", "started")
 
     def __init__(self, scope: Scope, session: SessionStore, send: Send, debug: bool | None) -> None:
         self.scope = scope
@@ -146,7 +146,6 @@ class _Answer:
         self.send = send
         self.debug = debug
         self.started = False
-        self.accepted = False  # a websocket
         self.replaced = False  # by a 503: the rest of the application's messages is dropped
 
     def pass_on(self, message: Message) -> Awaitable[None]:
@@ -157,19 +156,18 @@ class _Answer:
         if kind not in STARTS:
             return self.send(message)
         self.started = True
-        self.accepted = kind == "websocket.accept"
         session = self.session
         request = session._request
+        request.debug = self._in_debug()
         if not request.accessed and not request.pending:
             request.phase = Phase.CLOSED
             return self.send(message)
-        request.debug = self._in_debug()
         # A close before accept() becomes the server's own 403: no cookie of ours can go out.
         failed = message.get("status", 0) >= SERVER_ERROR or kind == "websocket.close"
         if request.loaded and not request.list_failed:
             steps = respond_steps(request, session, failed=failed)
             if steps is None:
-                request.phase = Phase.CLOSED
+                self._close(kind)
                 return self.send(_with(message, session))
             return self._start(message, steps)
         return self._start_unloaded(message, failed)
@@ -195,10 +193,27 @@ class _Answer:
         except BaseException:
             self.started = False  # the server's or framework's own 500 may go out instead
             raise
-        request.phase = Phase.CLOSED
+        self._close(message["type"])
         if message["type"] != "websocket.close":
             message = _with(message, self.session)
         await self.send(message)
+
+    def _close(self, kind: str) -> None:
+        request = self.session._request
+        request.phase = Phase.CLOSED
+        if kind != "websocket.accept":
+            # What was handed out by now was saved, or need not be. A websocket goes on for long
+            # with what it was handed before it was accepted.
+            request.exposed = False
+
+    def note_lost(self) -> None:
+        """Log a change to a nested value that came too late; other writes have said so."""
+        request = self.session._request
+        if not request.written and request.modified(self.session):
+            logger.error(
+                "A nested value of a session was changed after the response had started: the "
+                "change is lost. Write before the response starts or a websocket is accepted."
+            )
 
     async def revoke_late(self) -> None:
         """Carry out what was revoked before the application failed."""

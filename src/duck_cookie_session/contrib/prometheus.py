@@ -26,12 +26,14 @@ HELP = {
     "read": "Sessions read.",
     "read_from_cache": "Tokens that were verified before and kept in memory.",
     "revoked": "Revocations of a session, a subject or everything.",
-    "unreachable": "Questions that the revocation list did not answer.",
+    "unreachable": "Calls that the revocation list did not answer.",
+    "refused": "Tokens refused.",
+    "not_saved": "Responses whose session was not saved.",
 }
 
 
 class SessionCollector(Collector):
-    """Gives `connector.stats()` as `duck_cookie_session_*_total`; refusals by reason.
+    """Gives `connector.stats()` as `duck_cookie_session_*_total`; some of them by reason.
 
     No label holds anything of a session: a reason is one of a few words.
 
@@ -46,7 +48,7 @@ class SessionCollector(Collector):
         """The counters as they stand now."""
         for name, value in self._connector.stats().items():
             if isinstance(value, dict):
-                yield _refusals(value)
+                yield _by_reason(name, value)
             else:
                 yield CounterMetricFamily(PREFIX + name, HELP[name], value=value)
 
@@ -55,8 +57,8 @@ class SessionCollector(Collector):
         return self.collect()
 
 
-def _refusals(counts: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(PREFIX + "refused", "Tokens refused.", labels=["reason"])
+def _by_reason(name: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, HELP[name], labels=["reason"])
     for reason, count in counts.items():
         family.add_metric([reason], count)
     return family

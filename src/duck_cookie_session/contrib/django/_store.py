@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils.module_loading import import_string
 
-from ...errors import SessionExpired, SessionRevoked, SessionSerializationError
+from ...errors import Reason, SessionExpired, SessionRevoked, SessionSerializationError
 from ...session.ending import aclear, clear, cycle
 from ...session.judging import Opened, Refusal
 from ...session.plan import Need, Plan
@@ -31,6 +31,8 @@ else:
 
 EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
 SHORTEST_KEY = 8  # characters; what is shorter is no key for Django
+NO_KEY = Refusal(Reason.MALFORMED)
+"""What a cookie turned out to be that is no key for Django: flush() may delete it."""
 
 
 class SessionStore(SessionBase):
@@ -114,7 +116,10 @@ class SessionStore(SessionBase):
         if data is None:
             data = {}
             if no_load or not self.session_key:
+                given = self._request.token
                 self._request.begin(None)
+                if given is not None and not no_load:
+                    self._request.found = NO_KEY
             self._request.load_into(data)
             self._session_cache = data
             self._expiry = data.get(EXPIRY_KEY)
@@ -246,10 +251,16 @@ class SessionStore(SessionBase):
     def flush(self) -> None:
         """Revoke this session and empty it; its cookie is deleted."""
         clear(self._request, self._get_session())
+        self._drop_no_key()
 
     async def aflush(self) -> None:
         """`flush`, awaitable."""
         await aclear(self._request, await self._aget_session())
+        self._drop_no_key()
+
+    def _drop_no_key(self) -> None:
+        if self._request.found is NO_KEY:
+            self._request.found = None
 
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session by any token of it; None: this one."""
