@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .._log import logger
 from .base import CHECKPOINT_SECONDS, LAST_EPOCH, PREFIX_BYTES, Binding, Witness, forgotten
 
-_STRETCH_US = CHECKPOINT_SECONDS * 1_000_000
+STRETCH_US = CHECKPOINT_SECONDS * 1_000_000
 _NONCES_KEPT = 1_024
 
 
@@ -84,7 +84,7 @@ class History(NamedTuple):
             The history then, and the one whose checkpoint was replaced, if one was.
         """
         number = min(max(now, self.clock + 1, standing + 1), LAST_EPOCH)
-        if not self.birth or not (elsewhere or abs(now - self.made) >= _STRETCH_US):
+        if not self.birth or not (elsewhere or abs(now - self.made) >= STRETCH_US):
             return self._replace(clock=number), None
         # Nobody carries a checkpoint under which no number was given out.
         replaced = self if self.clock else None

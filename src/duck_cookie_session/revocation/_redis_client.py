@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -29,9 +29,13 @@ from ._redis_format import key_of
 
 _CONNECTIONS = 64
 _THREADS = 10_000
+RIGHTS = "INFO, MGET, GET, SET, TIME, SCAN, EVAL and EVALSHA on keys that begin with dcs2"
+"""What a user of the server must be allowed, as messages and documents say it."""
+_KEYLESS = frozenset({"INFO", "TIME", "SCAN"})
+_ANYWHERE: dict[str, Any] = {}
 _FAILURES = (RedisError, OSError, ValueError)  # ValueError: somebody else wrote under our keys
 
-Command = tuple[Any, ...]
+Command = Sequence[Any]
 Result = TypeVar("Result")
 Steps = Generator[Command, Any, Result]
 """A talk with the server: yields commands, is sent the replies, returns the result. Written once,
@@ -152,8 +156,7 @@ class Connections:
         return RevocationListUnavailable(
             f"The revocation list on {self.where} can't be asked "
             f"({type(error).__name__}: {error}). Check that the server runs, is reachable from "
-            "here, has memory left, and lets this user run INFO, MGET, GET, SET, TIME, SCAN, EVAL "
-            "and EVALSHA on keys that begin with dcs1."
+            f"here, has memory left, and lets this user run {RIGHTS}."
         )
 
     def _connected(self) -> Any:
@@ -223,6 +226,6 @@ def check_url(url: str) -> None:
 
 def _node(client: Any, command: Command, scope: bytes) -> dict[str, Any]:
     """On a Cluster, the node for commands that name no key: the one that keeps this scope."""
-    if command[0] not in ("INFO", "SCAN") or not hasattr(client, "get_node_from_key"):
-        return {}
+    if command[0] not in _KEYLESS or not hasattr(client, "get_node_from_key"):
+        return _ANYWHERE
     return {"target_nodes": client.get_node_from_key(key_of(scope))}

@@ -1,160 +1,142 @@
-"""What RedisRevocationList keeps in the server, byte for byte, and the scripts that change it.
+"""What RedisRevocationList keeps in the server, byte for byte, and how it is read.
 
 Keys are text:
 
-    dcs1:{<prefix>}:<kind><rest>
+    dcs2:{<prefix>}:<kind><rest>
 
-`dcs1` is this format, `<prefix>` the 16 hexadecimal digits of the application's 8 bytes, `<kind>`
+`dcs2` is this format, `<prefix>` the 16 hexadecimal digits of the application's 8 bytes, `<kind>`
 one letter, and `<rest>` URL-safe base64 without padding:
 
     s   a session; rest: its id, 22 characters, as `inspect` shows it
     u   a subject; rest: the SHA-256 of its text, 43 characters
+    g   a group; rest: its digest, 22 characters
+    b   a device; rest: the id of its session, 22 characters
     *   everything; no rest
-    c   the clock: the last number handed out; no rest
+    n   what a compare was answered (0: nothing was raised); rest: its nonce, 22 characters
+    h   the history: clock, birth, newest checkpoint, when that was made, replication id; no rest
+    k   the reach of a checkpoint that was replaced; rest: its name, 7 bytes, 10 characters
     r   milliseconds that entries live: the longest that any node was set to; no rest
 
 The braces are a hash tag: a Cluster keeps all keys of one application in one slot, so on one node.
 Its list can't grow past the memory of that node (at about 150 bytes an entry, a gigabyte holds
 seven million revocations); several applications spread over several nodes.
 
-Values are decimal text, which the server stores as one 64-bit number:
+The value of an entry is decimal text, which the server stores as one 64-bit number:
 
     n > 0   the epoch, which is also when the entry was made, in microseconds since 1970
-    n < 0   an ended session (epoch 2**53 - 1); made -n microseconds after 1970
-    0       `everything` of a list made anew under on_lost="accept"
+    n < 0   an ended session or group (epoch 2**53 - 1); made -n microseconds after 1970
+    e n     a device: its epoch, which is no time, and when the entry was made
 
-Sessions and subjects expire in the server (PX); the other kinds never do.
+Entries and replaced checkpoints expire in the server (PX), answers after a minute; `everything`,
+history and retention never do.
 """
 
 from __future__ import annotations
 
-import hashlib
 from binascii import b2a_base64
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from ._counting import clock_scope, retention_scope
-from .base import LAST_EPOCH, PREFIX_BYTES
+from ._history import checkpoint_scope
+from .base import LAST_EPOCH, MOST_SCOPES, PREFIX_BYTES, Standing
 
-
-class Script:
-    """A Lua script, known to the server by its SHA-1 once it has seen it."""
-
-    __slots__ = ("sha", "source")
-
-    def __init__(self, source: str) -> None:
-        self.source: str = source
-        # The server names scripts so; nothing rests on its being hard to forge.
-        self.sha: str = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-
-_NEXT = """
-local function next_number(floor)
-  local now = redis.call('TIME')
-  local last = tonumber(redis.call('GET', KEYS[2]) or '0')
-  return math.max(now[1] * 1000000 + now[2], last + 1, floor + 1)
-end
-local function text(number) return string.format('%.0f', number) end
-"""
-
-_KEEP = """
-local function longest(lives)
-  local kept = tonumber(redis.call('GET', KEYS[3]) or '0')
-  if lives > kept then redis.call('SET', KEYS[3], string.format('%.0f', lives)) end
-  return math.max(lives, kept)
-end
-"""
-
-RAISE = Script(
-    _NEXT
-    + _KEEP
-    + f"""
--- KEYS: scope, clock, retention.
--- ARGV: milliseconds to live (0: for ever), expected epoch ('': any), last?
-local value = redis.call('GET', KEYS[1]) or '0'
-if tonumber(value) < 0 then return ARGV[2] == '' and {LAST_EPOCH} or false end
-if ARGV[2] ~= '' and value ~= ARGV[2] then return false end
-local last = ARGV[3] == '1'
-local number = next_number(last and 0 or tonumber(value))
-local stored = (last and '-' or '') .. text(number)
-if ARGV[1] == '0' then redis.call('SET', KEYS[1], stored)
-else redis.call('SET', KEYS[1], stored, 'PX', text(longest(tonumber(ARGV[1])))) end
-redis.call('SET', KEYS[2], text(number))
-return last and {LAST_EPOCH} or number
-"""
-)
-"""Gives the epoch that stands then, or nil where it was not the expected one."""
-
-MAKE_EVERYTHING = Script(
-    _NEXT
-    + """
--- KEYS: everything, clock, retention. ARGV: start at zero?
-local value = redis.call('GET', KEYS[1])
-if value then return {tonumber(value), 0} end
-local number = ARGV[1] == '1' and 0 or next_number(0)
-redis.call('SET', KEYS[1], text(number))
-return {number, 1}
-"""
-)
-"""Gives the epoch that stands then, and whether this call made it."""
-
-AGE = Script(
-    """
--- KEYS: scope, clock, retention
-local value = tonumber(redis.call('GET', KEYS[1]) or '0')
-if value == 0 then return false end
-local now = redis.call('TIME')
-local last = tonumber(redis.call('GET', KEYS[2]) or '0')
-local made = math.abs(value)
-return math.max(now[1] * 1000000 + now[2], last, made) - made
-"""
-)
-"""Gives microseconds since the entry was made, or nil without one."""
-
-
-KEEP_RETENTION = Script(
-    _KEEP
-    + """
--- KEYS: scope, clock, retention. ARGV: milliseconds that entries of this node live
-return longest(tonumber(ARGV[1]))
-"""
-)
-"""Gives milliseconds that entries live, the longest of all nodes."""
-
+_ZEROS = tuple((0,) * scopes for scopes in range(MOST_SCOPES + 1))
 _REST = PREFIX_BYTES + 1
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _tag(prefix: bytes) -> bytes:
-    return b"dcs1:{%b}:" % prefix.hex().encode()
+    return b"dcs2:{%b}:" % prefix.hex().encode()
+
+
+def _key(scope: bytes) -> bytes:
+    rest = b2a_base64(scope[_REST:], newline=False).translate(_URL_SAFE, b"=")
+    return _tag(scope[:PREFIX_BYTES]) + scope[PREFIX_BYTES:_REST] + rest
 
 
 @lru_cache(maxsize=16_384)
 def key_of(scope: bytes) -> bytes:
     """The key of a scope."""
-    rest = b2a_base64(scope[_REST:], newline=False).translate(_URL_SAFE, b"=")
-    return _tag(scope[:PREFIX_BYTES]) + scope[PREFIX_BYTES:_REST] + rest
+    return _key(scope)
 
 
-def script_keys(scope: bytes) -> tuple[bytes, bytes, bytes]:
-    """The keys that every script is given: scope, clock and retention of its application."""
-    return key_of(scope), key_of(clock_scope(scope)), key_of(retention_scope(scope))
+@lru_cache(maxsize=64)
+def own_keys(prefix: bytes) -> tuple[bytes, bytes]:
+    """Where the history of an application is kept, and its retention."""
+    return _key(prefix + b"h"), _key(prefix + b"r")
+
+
+@lru_cache(maxsize=1_024)
+def checkpoint_key(prefix: bytes, checkpoint: int) -> bytes:
+    """Where the reach of a checkpoint is kept once it was replaced."""
+    return _key(checkpoint_scope(prefix, checkpoint))
+
+
+def nonce_key(prefix: bytes, nonce: bytes) -> bytes:
+    """Where the answer of a compare is kept."""
+    return _key(prefix + b"n" + nonce)
 
 
 def entry_pattern(prefix: bytes) -> bytes:
-    """What SCAN matches the sessions and subjects of one application with."""
-    return _tag(prefix) + b"[su]*"
+    """What SCAN matches the entries of one application with that expire."""
+    return _tag(prefix) + b"[sugb]*"
 
 
-def epoch_of(value: bytes | str) -> int:
-    """The epoch that a stored value stands for.
+def entry_of(value: bytes | str) -> tuple[int, int]:
+    """The epoch that a stored value stands for, and when the entry was made.
 
     Raises:
         ValueError: somebody else wrote it.
     """
-    number = int(value)
-    return LAST_EPOCH if number < 0 else number
+    first, *rest = map(int, value.split())
+    if rest:
+        (made,) = rest
+        return first, made
+    return (LAST_EPOCH, -first) if first < 0 else (first, first)
 
 
-def made_of(value: bytes | str) -> int:
-    """When the entry was made, microseconds since 1970."""
-    return abs(int(value))
+@lru_cache(maxsize=64)
+def _history_of(value: bytes | str) -> tuple[int, int, int]:
+    """Clock, birth and newest checkpoint. Changes with a raise only, so it is mostly known."""
+    clock, birth, newest, _, _ = value.split()
+    return int(clock), int(birth), int(newest)
+
+
+def standing_of(
+    values: Sequence[Any], scopes: int, checkpoint: int, now: int, *, keeps_birth: bool
+) -> Standing | None:
+    """What the values of a lookup say; None where the list knows too little of the application.
+
+    Args:
+        values: those of the scopes, the history, and what is kept of the checkpoint if one is
+            asked for.
+        scopes: how many there are.
+        checkpoint: the one asked for; 0 for none.
+        now: the server's time, microseconds since 1970.
+        keeps_birth: whether the application goes by births.
+
+    Raises:
+        ValueError: somebody else wrote a value.
+    """
+    history = values[scopes]
+    if history is None:
+        return None
+    clock, birth, newest = _history_of(history)
+    of_scopes = values[:scopes]
+    epochs = made = _ZEROS[scopes]
+    if of_scopes.count(None) != scopes:
+        entries = [(0, 0) if value is None else entry_of(value) for value in of_scopes]
+        epochs, made = zip(*entries, strict=True)
+    if clock > now:
+        now = clock
+    if not keeps_birth:
+        return Standing(epochs, made, now, 0, 0, 0, 0)
+    if not birth:
+        return None
+    reach: int | None = 0
+    if checkpoint == newest:
+        reach = clock
+    elif checkpoint:
+        reach = None if values[-1] is None else int(values[-1])
+    return Standing(epochs, made, now, birth, newest, clock, reach)

@@ -1,37 +1,50 @@
 """RedisRevocationList: one list for many nodes, on a Redis or Valkey server.
 
-`redis_format` says what is kept in the server, `staleness` what a node may reuse.
+`_redis_format` says what is kept in the server, `_redis_scripts` how it is changed, `_answers` what
+a node may reuse.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from .._forks import watch_forks
 from .._log import logger
 from ..errors import InvalidSettings, RevocationListUnavailable
 from ..settings import SessionSettings
 from ._answers import Answers
-from ._counting import warn_made_anew
+from ._history import random_name, warn_made_anew
 from ._redis_client import Connections, NoScriptError, Steps, check_url
 from ._redis_format import (
-    AGE,
-    KEEP_RETENTION,
-    MAKE_EVERYTHING,
-    RAISE,
-    Script,
+    checkpoint_key,
+    entry_of,
     entry_pattern,
-    epoch_of,
     key_of,
-    made_of,
-    script_keys,
+    nonce_key,
+    own_keys,
+    standing_of,
 )
-from .base import PREFIX_BYTES, RevocationList, Survey, is_everything
+from ._redis_scripts import BEGIN, CHECKPOINT_IS_DUE, RAISE, RAISE_IF_FORGOTTEN, Script
+from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Standing, Survey, Witness, is_everything
 
 _SCANNED_AT_ONCE = 1_000
 _VERIFIED_FOR = 1.0  # seconds
+_TRIES = 3
+
+
+class _Verified(NamedTuple):
+    """What was learned of a server that may be believed.
+
+    Attributes:
+        until: when it has to be asked again, seconds of the list's clock.
+        ahead: microseconds since 1970 of the server's clock, less those of the list's clock.
+    """
+
+    until: float
+    ahead: int
 
 
 class RedisRevocationList(RevocationList):
@@ -85,9 +98,10 @@ class RedisRevocationList(RevocationList):
         self._allow_eviction = allow_eviction
         self._clock = clock
         self._answers = Answers(clock)
-        self._verified: dict[bytes, float] = {}
+        self._verified: dict[bytes, _Verified] = {}
+        self._told: set[bytes] = set()  # applications that the server knows of by this process
         self._warned_of_eviction = False
-        self._server = Connections(url, client, async_client, timeout, self._verified.clear)
+        self._server = Connections(url, client, async_client, timeout, self._forget)
         watch_forks(self)
 
     def bind(self, settings: SessionSettings) -> None:
@@ -111,55 +125,78 @@ class RedisRevocationList(RevocationList):
 
     # The calls, plain and awaitable.
 
-    def lookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
-        """The epochs that stand now; see `RevocationList.lookup`."""
+    def lookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
+        """What stands now; see `RevocationList.lookup`."""
         if not fresh and self._answers.max_staleness:
-            reused = self._answers.reuse(scopes)
+            reused = self._answers.reuse(scopes, checkpoint)
             if reused is not None:
                 return reused
-        return self._server.run(scopes[0], self._lookup(scopes))
+        return self._server.run(scopes[0], self._lookup(scopes, checkpoint))
 
-    async def alookup(self, scopes: Sequence[bytes], *, fresh: bool = True) -> tuple[int, ...]:
+    async def alookup(
+        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
+    ) -> Standing:
         """`lookup`, awaitable."""
         if not fresh and self._answers.max_staleness:
-            reused = self._answers.reuse(scopes)
+            reused = self._answers.reuse(scopes, checkpoint)
             if reused is not None:
                 return reused
-        return await self._server.arun(scopes[0], self._lookup(scopes))
+        return await self._server.arun(scopes[0], self._lookup(scopes, checkpoint))
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the server's clock); see `RevocationList.raise_epoch`."""
-        return self._server.run(scope, self._raise_any(scope))
+        return cast(int, self._server.run(scope, self._raise(scope)))
 
     async def araise_epoch(self, scope: bytes) -> int:
         """`raise_epoch`, awaitable."""
-        return await self._server.arun(scope, self._raise_any(scope))
+        return cast(int, await self._server.arun(scope, self._raise(scope)))
 
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
-        """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
-        return self._server.run(scope, self._raise(scope, expected=expected, last=last))
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
+        """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`.
+
+        The server keeps the answer for a minute, so that it is the same for every node.
+        """
+        steps = self._raise(scope, LAST_EPOCH if last else value, expected=expected, nonce=nonce)
+        return self._server.run(scope, steps)
 
     async def acompare_and_raise(
-        self, scope: bytes, expected: int, *, last: bool = False
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
     ) -> int | None:
         """`compare_and_raise`, awaitable."""
-        return await self._server.arun(scope, self._raise(scope, expected=expected, last=last))
+        steps = self._raise(scope, LAST_EPOCH if last else value, expected=expected, nonce=nonce)
+        return await self._server.arun(scope, steps)
 
     def end(self, scope: bytes) -> None:
-        """Give a session its last epoch."""
-        self._server.run(scope, self._raise(scope, last=True))
+        """Give a session or a group its last epoch."""
+        self._server.run(scope, self._raise(scope, LAST_EPOCH))
 
     async def aend(self, scope: bytes) -> None:
         """`end`, awaitable."""
-        await self._server.arun(scope, self._raise(scope, last=True))
+        await self._server.arun(scope, self._raise(scope, LAST_EPOCH))
 
-    def age(self, scope: bytes) -> float | None:
-        """Seconds since the entry was made or last raised, by the server; None without it."""
-        return self._server.run(scope, self._age(scope))
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """Raise everything if a token proves that the list forgot."""
+        return self._server.run(scope, self._raise_if_forgotten(scope, witness))
 
-    async def aage(self, scope: bytes) -> float | None:
-        """`age`, awaitable."""
-        return await self._server.arun(scope, self._age(scope))
+    async def araise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        """`raise_if_forgotten`, awaitable."""
+        return await self._server.arun(scope, self._raise_if_forgotten(scope, witness))
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Nothing to do: the server drops entries when they expire. Gives 0."""
@@ -168,6 +205,10 @@ class RedisRevocationList(RevocationList):
     async def apurge(self) -> int:
         """`purge`, awaitable."""
         return 0
+
+    def knows(self, prefix: bytes) -> bool:
+        """Whether any process has used this list for an application; makes nothing."""
+        return self._server.run(prefix, self._knows(prefix))
 
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are all that the server uses."""
@@ -182,7 +223,7 @@ class RedisRevocationList(RevocationList):
     def close(self) -> None:
         """Close this process's connections; those of event loops are for `aclose()`."""
         self._server.close()
-        self._verified.clear()
+        self._forget()
         self._answers.forget()
 
     async def aclose(self) -> None:
@@ -202,52 +243,102 @@ class RedisRevocationList(RevocationList):
 
     # What each call says to the server, in steps.
 
-    def _lookup(self, scopes: Sequence[bytes]) -> Steps[tuple[int, ...]]:
-        if not self._is_verified(scopes[0]):
-            yield from self._verify(scopes[0])
+    def _lookup(self, scopes: Sequence[bytes], checkpoint: int) -> Steps[Standing]:
+        prefix = scopes[0][:PREFIX_BYTES]
+        at, verified = self._clock(), self._verified.get(prefix)
+        if verified is None or at >= verified.until:
+            verified = yield from self._verify(prefix)
         answers = self._answers
         asked = answers.asking() if answers.max_staleness else None
-        values = yield ("MGET", *map(key_of, scopes))
-        epochs = [0 if value is None else epoch_of(value) for value in values]
-        if None in values:
-            for place, scope in enumerate(scopes):
-                if values[place] is None and is_everything(scope):
-                    epochs[place] = yield from self._make_everything(scope)
-        if asked is not None:
-            answers.keep(asked, scopes, epochs)
-        return tuple(epochs)
+        keys = ["MGET", *map(key_of, scopes), own_keys(prefix)[0]]
+        if checkpoint:
+            keys.append(checkpoint_key(prefix, checkpoint))
+        keeps_birth = self._bindings[prefix].keeps_birth
+        for _ in range(_TRIES):
+            values = yield keys
+            now = int(self._clock() * 1_000_000) + verified.ahead
+            standing = standing_of(values, len(scopes), checkpoint, now, keeps_birth=keeps_birth)
+            if standing is not None:
+                if asked is not None:
+                    answers.keep(asked, scopes, checkpoint, standing)
+                return standing
+            yield from self._begin(prefix)
+        raise RevocationListUnavailable(
+            f"The server of the revocation list ({self._server.where}) does not keep what is "
+            "written to it: it is being emptied again and again."
+        )
 
-    def _make_everything(self, scope: bytes) -> Steps[int]:
-        binding = self.binding(scope)
-        at_zero = "1" if binding.first_epoch_zero else "0"
-        epoch, made = yield from _call(MAKE_EVERYTHING, scope, at_zero)
-        if made:
-            warn_made_anew(binding, self._server.where)
-        return int(epoch)
+    def _begin(self, prefix: bytes) -> Steps[None]:
+        """Have the server know the application, and how long this node needs its entries."""
+        yield from self._run(BEGIN, prefix + b"*", b"")
+        self._told.add(prefix)
 
     def _raise(
-        self, scope: bytes, *, expected: int | None = None, last: bool = False
+        self,
+        scope: bytes,
+        value: int | None = None,
+        *,
+        expected: int | None = None,
+        nonce: bytes = b"",
     ) -> Steps[int | None]:
-        lives = 0 if is_everything(scope) else self._lives(scope)
-        try:
-            yield from self._verify(scope)
-            epoch: int | None = yield from _call(
-                RAISE, scope, lives, "" if expected is None else expected, "1" if last else "0"
+        """Raise to the clock, or to `value`; None where the epoch was not `expected`."""
+        return (
+            yield from self._change(
+                RAISE,
+                scope,
+                nonce,
+                "0" if is_everything(scope) else "1",
+                "" if expected is None else expected,
+                "" if value is None else value,
             )
+        )
+
+    def _raise_if_forgotten(self, scope: bytes, witness: Witness) -> Steps[int | None]:
+        # A nonce of its own: whoever raised must be told so, or nobody logs why all were ended.
+        nonce = secrets.token_bytes(16)
+        key = checkpoint_key(scope[:PREFIX_BYTES], witness.checkpoint)
+        return (yield from self._change(RAISE_IF_FORGOTTEN, scope, nonce, *witness, also=key))
+
+    def _change(
+        self, script: Script, scope: bytes, nonce: bytes, *arguments: object, also: bytes = b""
+    ) -> Steps[int | None]:
+        """Run a script that may raise; the epoch that it gives, if any."""
+        try:
+            if not self._is_verified(scope):
+                yield from self._verify(scope[:PREFIX_BYTES])
+            return (yield from self._run(script, scope, nonce, *arguments, also=also))
         finally:  # also where it failed or was cancelled: it may have been carried out
             self._answers.revoked(scope)
-        return epoch
 
-    def _raise_any(self, scope: bytes) -> Steps[int]:
-        return (yield from self._raise(scope)) or 0  # never nil where nothing was expected
+    def _run(
+        self, script: Script, scope: bytes, nonce: bytes, *arguments: object, also: bytes = b""
+    ) -> Steps[int | None]:
+        prefix, binding = scope[:PREFIX_BYTES], self.binding(scope)
+        lives, keeps_birth = int(binding.retention * 1_000), "1" if binding.keeps_birth else "0"
+        rest = [nonce_key(prefix, nonce)] if nonce else []
+        rest += [also] if also else []
+        replaced = 0
+        for _ in range(_TRIES):
+            keys = (key_of(scope), *own_keys(prefix), checkpoint_key(prefix, replaced), *rest)
+            epoch, begun, *newest = yield from _call(
+                script, keys, random_name(), lives, keeps_birth, replaced, *arguments
+            )
+            if begun:
+                warn_made_anew(binding, self._server.where)
+            if epoch != CHECKPOINT_IS_DUE:
+                return epoch or None
+            replaced = int(newest[0])
+        raise RevocationListUnavailable(
+            f"The server of the revocation list ({self._server.where}) changes again and again, "
+            "or its clock jumps: nothing can be revoked on it."
+        )
 
-    def _age(self, scope: bytes) -> Steps[float | None]:
-        yield from self._verify(scope)
-        age: int | None = yield from _call(AGE, scope)
-        return None if age is None else age / 1_000_000
+    def _knows(self, prefix: bytes) -> Steps[bool]:
+        yield from self._examine()
+        return (yield ("GET", own_keys(prefix)[0])) is not None
 
     def _survey(self, prefix: bytes) -> Steps[Survey]:
-        yield from self._verify(prefix)
+        yield from self._examine()
         entries, oldest, cursor = 0, None, None
         while cursor != 0:
             cursor, keys = yield (
@@ -256,24 +347,33 @@ class RedisRevocationList(RevocationList):
             if isinstance(cursor, dict):  # a Cluster client: by node, here only one
                 (cursor,) = cursor.values()
             values = (yield ("MGET", *keys)) if keys else ()
-            made = [made_of(value) for value in values if value is not None]
+            made = [entry_of(value)[1] for value in values if value is not None]
             entries += len(made)
             oldest = min([*made, oldest or made[0]]) if made else oldest
         used = (yield ("INFO",)).get("used_memory")
         if oldest is None:
             return Survey(0, used, None, None)
-        retention = (yield from _call(KEEP_RETENTION, prefix, self._lives(prefix))) / 1_000
+        kept = int((yield ("GET", own_keys(prefix)[1])) or 0) / 1_000
+        retention = max(kept, self.binding(prefix).retention)
         return Survey(entries, used, oldest / 1e6, oldest / 1e6 + retention)
 
     def _is_verified(self, scope: bytes) -> bool:
-        until = self._verified.get(scope[:PREFIX_BYTES])
-        return until is not None and self._clock() < until
+        verified = self._verified.get(scope[:PREFIX_BYTES])
+        return verified is not None and self._clock() < verified.until
 
-    def _verify(self, scope: bytes) -> Steps[None]:
+    def _verify(self, prefix: bytes) -> Steps[_Verified]:
         """Whether the server may be believed: asked once a second and after each error."""
-        if self._is_verified(scope):
-            return
         until = self._clock() + _VERIFIED_FOR
+        yield from self._examine()
+        seconds, micros = yield ("TIME",)
+        ahead = seconds * 1_000_000 + micros - int(self._clock() * 1_000_000)
+        if prefix not in self._told:
+            # Once, so that what others revoke lives as long as this node needs it.
+            yield from self._begin(prefix)
+        verified = self._verified[prefix] = _Verified(until, ahead)
+        return verified
+
+    def _examine(self) -> Steps[None]:
         info = yield ("INFO",)
         if info.get("role") != "master":
             raise RevocationListUnavailable(
@@ -283,14 +383,11 @@ class RedisRevocationList(RevocationList):
         policy = info.get("maxmemory_policy")
         if int(info.get("maxmemory") or 0) > 0 and policy != "noeviction":
             self._may_evict(str(policy))
-        prefix = scope[:PREFIX_BYTES]
-        if prefix not in self._verified:
-            # Once, so that what others revoke lives as long as this node needs it.
-            yield from _call(KEEP_RETENTION, scope, self._lives(scope))
-        self._verified[prefix] = until
 
-    def _lives(self, scope: bytes) -> int:
-        return int(self.binding(scope).retention * 1_000)
+    def _forget(self) -> None:
+        """What was learned of the server: it may be another one by now."""
+        self._verified.clear()
+        self._told.clear()
 
     def _may_evict(self, policy: str) -> None:
         what = (
@@ -307,9 +404,8 @@ class RedisRevocationList(RevocationList):
             logger.warning("%s; allow_eviction=True accepts it.", what)
 
 
-def _call(script: Script, scope: bytes, *arguments: object) -> Steps[Any]:
+def _call(script: Script, keys: Sequence[bytes], *arguments: object) -> Steps[Any]:
     """Run a script by its digest, and by its text if the server does not know it (any more)."""
-    keys = script_keys(scope)
     rest = (len(keys), *keys, *arguments)
     try:
         reply = yield ("EVALSHA", script.sha, *rest)
