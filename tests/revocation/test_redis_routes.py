@@ -13,7 +13,7 @@ import redis.asyncio
 
 from duck_cookie_session.errors import RevocationListUnavailable
 from duck_cookie_session.revocation._redis_format import key_of
-from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
+from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes, Witness
 from duck_cookie_session.revocation.redis import RedisRevocationList
 from tests.helpers import make_settings
 from tests.helpers.redis_server import RedisServer
@@ -22,6 +22,8 @@ SETTINGS = make_settings()
 SCOPES = Scopes(SETTINGS)
 SCOPE = SCOPES.session(b"x" * 16)
 OTHER = SCOPES.session(b"y" * 16)
+NONCE = b"n" * 16
+WITNESS = Witness(1, 2, 3, 4)
 
 MakeList = Callable[..., RedisRevocationList]
 
@@ -47,24 +49,28 @@ class Routed:
 PLAIN: dict[str, tuple[Callable[[RedisRevocationList], Any], bytes]] = {
     "lookup": (lambda one: one.lookup((SCOPE, OTHER)), SCOPE),
     "raise_epoch": (lambda one: one.raise_epoch(SCOPE), SCOPE),
-    "compare_and_raise": (lambda one: one.compare_and_raise(SCOPE, 0), SCOPE),
+    "compare_and_raise": (lambda one: one.compare_and_raise(SCOPE, 0, nonce=NONCE), SCOPE),
     "end": (lambda one: one.end(SCOPE), SCOPE),
-    "age": (lambda one: one.age(SCOPE), SCOPE),
+    "raise_if_forgotten": (
+        lambda one: one.raise_if_forgotten(SCOPES.everything, WITNESS),
+        SCOPES.everything,
+    ),
+    "knows": (lambda one: one.knows(SCOPES.prefix), SCOPES.prefix),
     "survey": (lambda one: one.survey(SCOPES.prefix), SCOPES.prefix),
 }
 AWAITED: dict[str, Callable[[RedisRevocationList], Any]] = {
     "lookup": lambda one: one.alookup((SCOPE, OTHER)),
     "raise_epoch": lambda one: one.araise_epoch(SCOPE),
-    "compare_and_raise": lambda one: one.acompare_and_raise(SCOPE, 0),
+    "compare_and_raise": lambda one: one.acompare_and_raise(SCOPE, 0, nonce=NONCE),
     "end": lambda one: one.aend(SCOPE),
-    "age": lambda one: one.aage(SCOPE),
+    "raise_if_forgotten": lambda one: one.araise_if_forgotten(SCOPES.everything, WITNESS),
 }
 
 
 def check_routes(routed: list[tuple[str, Any]], scope: bytes) -> None:
     assert routed[0] == ("INFO", key_of(scope))
     for command, node in routed:
-        assert node == (key_of(scope) if command in ("INFO", "SCAN") else None)
+        assert node == (key_of(scope) if command in ("INFO", "TIME", "SCAN") else None)
 
 
 @pytest.mark.parametrize("call", PLAIN)
@@ -83,7 +89,7 @@ def test_the_node_that_keeps_the_scope_awaited_in_a_thread(
 ) -> None:
     client = Routed(bare_redis)
     asyncio.run(AWAITED[call](make_redis_list(client=client)))
-    check_routes(client.routed, SCOPE)
+    check_routes(client.routed, PLAIN[call][1])
 
 
 @pytest.mark.parametrize("call", AWAITED)
@@ -98,7 +104,7 @@ def test_the_node_that_keeps_the_scope_awaited(
         await client.client.aclose()
         return client
 
-    check_routes(asyncio.run(work()).routed, SCOPE)
+    check_routes(asyncio.run(work()).routed, PLAIN[call][1])
 
 
 # Awaited calls
@@ -108,10 +114,10 @@ def test_awaited_lookups_reuse_an_answer_only_where_that_will_do(make_redis_list
     one, other = make_redis_list(max_staleness=60), make_redis_list()
 
     async def work() -> list[int]:
-        found = [(await one.alookup((SCOPE,)))[0]]
+        found = [*(await one.alookup((SCOPE,))).epochs]
         await other.aend(SCOPE)
-        found += await one.alookup((SCOPE,), fresh=False)
-        found += await one.alookup((SCOPE,))
+        found += (await one.alookup((SCOPE,), fresh=False)).epochs
+        found += (await one.alookup((SCOPE,))).epochs
         await one.aclose()
         await other.aclose()
         return found
@@ -123,9 +129,9 @@ def test_awaited_lookups_ask_where_nothing_may_be_reused(make_redis_list: MakeLi
     one, other = make_redis_list(), make_redis_list()
 
     async def work() -> list[int]:
-        found = [(await one.alookup((SCOPE,), fresh=False))[0]]
+        found = [*(await one.alookup((SCOPE,), fresh=False)).epochs]
         await other.aend(SCOPE)
-        found += await one.alookup((SCOPE,), fresh=False)
+        found += (await one.alookup((SCOPE,), fresh=False)).epochs
         await one.aclose()
         await other.aclose()
         return found
@@ -137,11 +143,12 @@ def test_awaited_compare_and_raise(make_redis_list: MakeList) -> None:
     one = make_redis_list()
 
     async def work() -> None:
-        epoch = await one.acompare_and_raise(SCOPE, 0)
+        epoch = await one.acompare_and_raise(SCOPE, 0, nonce=b"1" * 16)
         assert epoch is not None
         assert 0 < epoch < LAST_EPOCH
-        assert await one.acompare_and_raise(SCOPE, 0) is None
-        assert await one.acompare_and_raise(SCOPE, epoch, last=True) == LAST_EPOCH
+        assert await one.acompare_and_raise(SCOPE, 0, nonce=b"2" * 16) is None
+        ended = await one.acompare_and_raise(SCOPE, epoch, nonce=b"3" * 16, last=True)
+        assert ended == LAST_EPOCH
         await one.aclose()
 
     asyncio.run(work())

@@ -13,7 +13,7 @@ import redis
 import redis.asyncio
 
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
-from duck_cookie_session.revocation._redis_format import key_of, script_keys
+from duck_cookie_session.revocation._redis_format import key_of
 from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
 from duck_cookie_session.revocation.redis import RedisRevocationList
 from tests.helpers import make_settings
@@ -44,8 +44,9 @@ def test_times_of_entries(make_redis_list: MakeList, bare_redis: redis.Redis) ->
     assert survey.next_expiry == (survey.oldest or 0) + SETTINGS.absolute_age + SETTINGS.clock_skew
     ago = int((time.time() - 10_000_000) * 1_000_000)
     bare_redis.set(key_of(SCOPE), str(-ago))
-    assert the_list.age(SCOPE) == pytest.approx(10_000_000, abs=5)
-    assert bare_redis.get(script_keys(SCOPE)[1])
+    found = the_list.lookup((SCOPE,))
+    assert found.made == (ago,)
+    assert found.now / 1_000_000 == pytest.approx(time.time(), abs=120)
 
 
 def test_the_warning_names_the_server_and_not_its_password(
@@ -98,7 +99,9 @@ def test_eviction_is_refused_or_warned_of_in_these_words(
         "RedisRevocationList(allow_eviction=True) accepts the risk."
     )
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == [f"{what}; allow_eviction=True accepts it."]
+    assert [one for one in messages if "evict" in one] == [
+        f"{what}; allow_eviction=True accepts it."
+    ]
 
 
 def test_a_server_that_is_away_is_told_in_these_words(redis_server: RedisServer) -> None:
@@ -114,7 +117,7 @@ def test_a_server_that_is_away_is_told_in_these_words(redis_server: RedisServer)
     expected = (
         "The revocation list on redis://127.0.0.1:1/3 can't be asked (). Check that the server "
         "runs, is reachable from here, has memory left, and lets this user run INFO, MGET, GET, "
-        "SET, TIME, SCAN, EVAL and EVALSHA on keys that begin with dcs1."
+        "SET, TIME, SCAN, EVAL and EVALSHA on keys that begin with dcs2."
     )
     with pytest.raises(RevocationListUnavailable) as caught:
         the_list.lookup((SCOPE,))
@@ -212,9 +215,9 @@ def test_of_two_applications_the_more_careful_staleness_counts(
     for number, seconds in enumerate(order):
         shared.bind(make_settings(audience=str(number), max_staleness=seconds))
     scope = Scopes(make_settings(audience="0")).session(b"x" * 16)
-    assert shared.lookup((scope,), fresh=False) == (0,)
+    assert shared.lookup((scope,), fresh=False).epochs == (0,)
     other = make_redis_list()
     other.bind(make_settings(audience="0"))
     other.end(scope)
-    assert shared.lookup((scope,), fresh=False) == (LAST_EPOCH,)
+    assert shared.lookup((scope,), fresh=False).epochs == (LAST_EPOCH,)
     shared.close()

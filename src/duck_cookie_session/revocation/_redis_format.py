@@ -90,10 +90,12 @@ def entry_of(value: bytes | str) -> tuple[int, int]:
         ValueError: somebody else wrote it.
     """
     first, *rest = map(int, value.split())
-    if rest:
-        (made,) = rest
-        return first, made
-    return (LAST_EPOCH, -first) if first < 0 else (first, first)
+    if not rest:
+        return (LAST_EPOCH, -first) if first < 0 else (first, first)
+    (made,) = rest
+    if first < 0:
+        raise ValueError("the epoch of a device is negative")
+    return first, made
 
 
 @lru_cache(maxsize=64)
