@@ -55,6 +55,7 @@ PLAIN: dict[str, tuple[Callable[[RedisRevocationList], Any], bytes]] = {
         lambda one: one.raise_if_forgotten(SCOPES.everything, WITNESS),
         SCOPES.everything,
     ),
+    "new_birth": (lambda one: one.new_birth(SCOPES.prefix), SCOPES.prefix),
     "knows": (lambda one: one.knows(SCOPES.prefix), SCOPES.prefix),
     "survey": (lambda one: one.survey(SCOPES.prefix), SCOPES.prefix),
 }

@@ -479,6 +479,25 @@ def test_of_nodes_that_find_out_at_once_one_raises(make_list, redis_server, app)
     assert raised == list(lists[0].lookup((app.everything,)).epochs)
 
 
+def test_a_new_birth_begins_a_new_history_and_keeps_clock_and_entries(the_list, app):
+    scope = app.session()
+    the_list.end(scope)
+    before = the_list.lookup((scope, app.everything))
+    birth = the_list.new_birth(app.scopes.prefix)
+    found = the_list.lookup((scope, app.everything), checkpoint=before.checkpoint)
+    assert before.birth != birth == found.birth == found.checkpoint
+    assert found.epochs == (LAST_EPOCH, 0)
+    assert found.reach == before.reach
+    assert found.asked_reach is None
+    assert the_list.raise_if_forgotten(app.everything, witness(before)) is None
+
+
+def test_after_a_new_birth_no_older_answer_is_reused(lazy, app):
+    before = lazy.lookup((app.everything,), fresh=False)
+    birth = lazy.new_birth(app.scopes.prefix)
+    assert lazy.lookup((app.everything,), fresh=False).birth == birth != before.birth
+
+
 def test_knowing_and_surveying_make_nothing(the_list, app, bare):
     assert not the_list.knows(app.scopes.prefix)
     assert the_list.survey(app.scopes.prefix).entries == 0
@@ -876,6 +895,7 @@ def test_a_server_that_is_not_there(make_list, app):
         lambda: the_list.end(app.session()),
         lambda: the_list.raise_if_forgotten(app.everything, Witness(1, 2, 3, 4)),
         lambda: the_list.knows(app.scopes.prefix),
+        lambda: the_list.new_birth(app.scopes.prefix),
         lambda: the_list.survey(app.scopes.prefix),
         lambda: asyncio.run(the_list.alookup((app.everything,))),
         lambda: asyncio.run(the_list.aend(app.session())),

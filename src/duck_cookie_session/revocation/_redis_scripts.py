@@ -139,3 +139,13 @@ return answer(number)
 
 BEGIN = Script(_HISTORY + "return {0, begun}")
 """Has the list know the application, and how long this node needs its entries; the same reply."""
+
+NEW_BIRTH = Script(
+    _HISTORY
+    + """
+birth, newest, made, where = ARGV[1], ARGV[1], now, here
+keep_history()
+return {tonumber(birth), begun}
+"""
+)
+"""Gives the new birth, and whether the list began."""

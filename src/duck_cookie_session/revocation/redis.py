@@ -27,7 +27,14 @@ from ._redis_format import (
     own_keys,
     standing_of,
 )
-from ._redis_scripts import BEGIN, CHECKPOINT_IS_DUE, RAISE, RAISE_IF_FORGOTTEN, Script
+from ._redis_scripts import (
+    BEGIN,
+    CHECKPOINT_IS_DUE,
+    NEW_BIRTH,
+    RAISE,
+    RAISE_IF_FORGOTTEN,
+    Script,
+)
 from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Standing, Survey, Witness, is_everything
 
 _SCANNED_AT_ONCE = 1_000
@@ -197,6 +204,10 @@ class RedisRevocationList(RevocationList):
     async def araise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
         """`raise_if_forgotten`, awaitable."""
         return await self._server.arun(scope, self._raise_if_forgotten(scope, witness))
+
+    def new_birth(self, prefix: bytes) -> int:
+        """Draw a new birth for one application; see `RevocationList.new_birth`."""
+        return cast(int, self._server.run(prefix, self._change(NEW_BIRTH, prefix + b"*", b"")))
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Nothing to do: the server drops entries when they expire. Gives 0."""
