@@ -742,24 +742,6 @@ def test_after_other_revocations_it_is_a_new_visitor(node: Node, scope: str) -> 
     assert node.read(sent_cookie(session_headers(late))) == {"visited": True}
 
 
-def test_an_ended_session_whose_age_the_list_can_not_tell(node: Node, clock: Clock) -> None:
-    """Taken as ended just now: no cookie goes out, and nothing is lost."""
-
-    class Forgetful(SwitchableList):
-        def age(self, scope: bytes) -> float | None:
-            raise RevocationListUnavailable("as if the connection broke just then")
-
-    node.connector.close()
-    revocations = Forgetful(clock)
-    node = Node(revocations, clock)
-    token = node.start(a=1)
-    node.connector.delete_session(token)
-    late = node.request(token)
-    late["visited"] = True
-    assert session_headers(late) == LOOKED_AT
-    node.connector.close()
-
-
 # Reasons are few, logged without anything of the session.
 
 

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from duck_cookie_session import RevocationListUnavailable
+from duck_cookie_session import (
+    RevocationListUnavailable,
+    SessionSerializationError,
+    SessionStore,
+    session_headers,
+)
 from duck_cookie_session.errors import Reason
 from duck_cookie_session.session.stats import COUNTED, NOT_SAVED, Stats
-from tests.helpers import DAY, Clock, Node, SwitchableList
+from tests.helpers import DAY, LOOKED_AT, Clock, Node, SwitchableList
 
 
 def counted(node: Node) -> dict[str, Any]:
     """What is not zero."""
     found: dict[str, Any] = dict(node.connector.stats())
-    found["refused"] = {reason: n for reason, n in found["refused"].items() if n}
+    for name in ("refused", "not_saved"):
+        found[name] = {reason: n for reason, n in found[name].items() if n}
     return {name: number for name, number in found.items() if number}
 
 
@@ -109,3 +116,42 @@ def test_reissued_and_unreachable(node: Node, revocations: SwitchableList, clock
     with pytest.raises(RevocationListUnavailable):
         node.read(token)
     assert counted(node)["unreachable"] == 1
+
+
+def test_a_response_whose_session_is_not_saved_is_counted_by_its_reason(
+    node: Node, clock: Clock
+) -> None:
+    def respond(change: Callable[[SessionStore], object], token: str | None = None) -> None:
+        session = node.request(token)
+        change(session)
+        assert session_headers(session) == LOOKED_AT
+
+    def end_meanwhile(session: SessionStore) -> None:
+        session["a"] = 2
+        node.connector.delete_session(session.session_key)
+
+    def expire_meanwhile(session: SessionStore) -> None:
+        session["a"] = 2
+        clock.tick(8 * DAY)
+
+    respond(lambda session: session.update(a="x" * 5_000))
+    respond(lambda session: session.update(a=object()))
+    respond(lambda session: session.update(user=1.5))
+    respond(end_meanwhile, node.start(a=1))
+    respond(expire_meanwhile, node.start(a=1))
+    assert counted(node)["not_saved"] == {
+        "too large": 1,
+        "not serializable": 1,
+        "wrong argument": 1,
+        "revoked": 1,
+        "expired": 1,
+    }
+
+
+def test_a_response_that_is_not_saved_in_debug_mode_is_counted_and_raised(node: Node) -> None:
+    session = node.request()
+    session._request.debug = True
+    session["a"] = object()
+    with pytest.raises(SessionSerializationError, match=r"session\['a'\]"):
+        session_headers(session)
+    assert counted(node)["not_saved"] == {"not serializable": 1}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 from duck_cookie_session.session.token_cache import TokenCache
 from tests.helpers import DAY, Clock, Node
@@ -154,3 +155,21 @@ def test_closing_forgets_what_was_kept(node: Node) -> None:
     node.connector.close()
     assert node.read(token) == {"a": 1}
     assert cached_reads(node) == 0
+
+
+def test_what_compression_blows_up_is_bounded_in_bytes(make_node, revocations) -> None:
+    """Else one visitor fills the memory: 1.6 KB of cookie make 1 MB of data."""
+    most = 64
+    node = make_node(revocations, compress=True, token_cache_size=most)
+    text = "x" * 60_000
+    node.start(text=text)  # the packer keeps its buffer
+    tracemalloc.start()
+    for number in range(most):
+        token = node.start(number=number, text=text)
+        assert len(token) < 1_000
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < most * 4_096
+    before = cached_reads(node)
+    node.read(token)
+    assert cached_reads(node) == before + 1  # what fits is kept

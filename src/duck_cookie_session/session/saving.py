@@ -12,7 +12,7 @@ from ..errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .judging import Opened
+from .judging import Opened, Refusal
 from .overlay import Data
 from .plan import Need, Plan
 from .planning import make_plan
@@ -100,10 +100,12 @@ def drop_steps(request: RequestSession, data: Data) -> Steps[None]:
 
 def save_as_new_steps(request: RequestSession, data: Data) -> Steps[None]:
     """Save the contents as another session; the loaded one lives on."""
-    plan = make_plan(request, data, asked=True)._replace(
-        session_id=secrets.token_bytes(16), ends_loaded=False
+    plan = make_plan(request, data, asked=True)
+    if plan.need is Need.NOTHING and isinstance(request.found, Refusal):  # ended moments ago
+        raise request.rules.revoked(request.found.reason, request.found.session_id)
+    yield from plan_steps(
+        request, data, plan._replace(session_id=secrets.token_bytes(16), ends_loaded=False)
     )
-    yield from plan_steps(request, data, plan)
 
 
 def _reissue_owed_steps(request: RequestSession) -> Steps[None]:
