@@ -1128,7 +1128,7 @@ def test_an_answer_asked_before_an_own_revocation_is_never_kept(lazy, app, redis
     scope = app.session()
     birth_of(lazy, app)
     answered, go_on = threading.Event(), threading.Event()
-    lookup = lazy._lookup
+    lookup = lazy._asking.lookup
 
     def held_up(scopes, checkpoint):
         steps = lookup(scopes, checkpoint)
@@ -1140,14 +1140,14 @@ def test_an_answer_asked_before_an_own_revocation_is_never_kept(lazy, app, redis
         except StopIteration as done:
             return done.value
 
-    lazy._lookup = held_up
+    lazy._asking.lookup = held_up
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(lazy.lookup, (scope,), fresh=False)
         assert answered.wait(10)
         lazy.end(scope)
         go_on.set()
         assert looking.result().epochs == (0,)
-    del lazy._lookup
+    del lazy._asking.lookup
     assert lazy.lookup((scope,), fresh=False).epochs == (LAST_EPOCH,)
 
 
