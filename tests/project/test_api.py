@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from duck_cookie_session import (
     SessionStore,
     SQLiteRevocationList,
 )
+from tests.helpers.calls import ACTS, way_of
 
 
 def shape(function: Callable[..., Any]) -> str:
@@ -420,39 +421,17 @@ def test_no_module_is_long() -> None:
 
 # How many functions of the library a request runs through.
 
-CALLS = {"read": 20, "write": 45, "nested": 50, "logout": 45}
+CALLS = {"read": 20, "write": 45, "nested change": 50, "logout": 45}
 
 
 @pytest.mark.parametrize("what", CALLS)
 def test_calls_a_request_takes(what: str) -> None:
     """The way through the library stays short: nobody follows a long one."""
-    revocations = MemoryRevocationList()
-    settings = SessionSettings(secret_keys="s" * 32, subject_key="user")
-    connector = SessionStorageConnector(lambda: revocations, settings=settings)
-    token = connector.set_session(None, {"user": "alice", "cart": [1, 2], "n": 1})
-    connector.get_session(token)
-    acts: dict[str, Callable[[SessionStore], object]] = {
-        "read": lambda session: session["user"],
-        "write": lambda session: session.__setitem__("n", 2),
-        "nested": lambda session: session["cart"].append(3),
-        "logout": lambda session: session.clear(),
-    }
-    calls = 0
+    assert way_of(ACTS[what]).calls <= CALLS[what]
 
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        code = frame.f_code
-        if event == "call" and code.co_filename.startswith(str(SOURCES)):
-            calls += not code.co_name.startswith("<")
 
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        session = SessionStore(token, connector=connector)
-        acts[what](session)
-        headers = duck_cookie_session.session_headers(session)
-    finally:
-        sys.setprofile(before)
-        connector.close()
-    assert dict(headers)["Vary"] == "Cookie"
-    assert calls <= CALLS[what]
+@pytest.mark.parametrize("what", ACTS)
+def test_the_architecture_page_tells_the_way_of_a_request(what: str) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    calls, modules = way_of(ACTS[what])
+    assert f"| {what} | {calls} | {modules} |" in page
