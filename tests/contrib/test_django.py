@@ -292,6 +292,43 @@ def test_clearsessions_purges_the_list() -> None:
 # The middleware.
 
 
+@pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
+def test_the_deleting_cookie_is_that_of_djangos_settings(middleware: Any) -> None:
+    with override_settings(SESSION_COOKIE_DOMAIN=".example.org", SESSION_COOKIE_PATH="/shop"):
+        token = started(a=1).session_key
+        response = serve(lambda s: s.flush(), token, middleware)
+    cookie = response.cookies[COOKIE]
+    assert cookie.value == ""
+    assert cookie["max-age"] == 0
+    assert (cookie["domain"], cookie["path"]) == (".example.org", "/shop")
+    assert response.headers["Vary"] == "Cookie"
+
+
+def test_a_cookie_that_is_no_key_is_left_alone() -> None:
+    for view in (lambda s: s.get("a"), lambda s: s.flush()):
+        assert COOKIE not in serve(view, "abc").cookies
+    assert COOKIE not in serve(lambda s: s.get("a"), "abc", DjangosOwn).cookies
+
+
+@pytest.mark.parametrize("blank", ["\u2000", "\u00a0", "\x85", "\x0b", "\x0c", "\x1c", " ", "\t"])
+def test_a_cookie_behind_a_blank_never_takes_the_place_of_the_first(blank: str) -> None:
+    victim, attacker = started(a="victim").session_key, started(a="attacker").session_key
+    request = RequestFactory().get("/")
+    # As WSGI has it: the bytes of the header, each one a character.
+    header = f"{COOKIE}={victim}; {blank}{COOKIE}={attacker}"
+    request.META["HTTP_COOKIE"] = header.encode().decode("latin-1")
+    seen: list[Any] = []
+
+    def view(given: Any) -> HttpResponse:
+        seen.append(given.session["a"])
+        return HttpResponse()
+
+    SessionMiddleware(view)(request)
+    request.META["HTTP_COOKIE"] = header  # as ASGI servers may have it
+    SessionMiddleware(view)(request)
+    assert seen == ["victim", "victim"]
+
+
 def test_reading_a_session_past_half_of_its_life_renews_it() -> None:
     with override_settings(SESSION_COOKIE_AGE=3600):
         connector = get_connector()

@@ -63,8 +63,8 @@ class SessionStore(SessionBase):
     def modified(self) -> bool:
         """Whether there is something to save; changes to nested values count."""
         request = self._request
-        if not request.loaded:
-            return request.written
+        if not request.loaded or request.written or request.ended:
+            return request.written or request.ended
         try:
             return self._plan().need is Need.TOKEN
         except SessionSerializationError:
@@ -251,16 +251,17 @@ class SessionStore(SessionBase):
     def flush(self) -> None:
         """Revoke this session and empty it; its cookie is deleted."""
         clear(self._request, self._get_session())
-        self._drop_no_key()
+        self._flushed()
 
     async def aflush(self) -> None:
         """`flush`, awaitable."""
         await aclear(self._request, await self._aget_session())
-        self._drop_no_key()
+        self._flushed()
 
-    def _drop_no_key(self) -> None:
+    def _flushed(self) -> None:
         if self._request.found is NO_KEY:
             self._request.found = None
+        self.modified = True  # what Django says of an emptied session; nothing comes of it
 
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session by any token of it; None: this one."""
