@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._cookie import find_cookie as find_cookie
 from ._cookie import merge_vary, set_cookie
 from ._log import logger
+from ._uncancelled import to_the_end
 from .errors import (
     InvalidArgument,
     RevocationListUnavailable,
@@ -92,7 +93,7 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
     Raises:
         RevocationListUnavailable: the request failed because the list did not answer.
     """
-    if failed and request.list_failed:
+    if failed and request.list_failed and not request.owed:
         raise RevocationListUnavailable("The request failed because the list did not answer.")
     if not request.accessed and not request.pending:
         return None
@@ -137,6 +138,24 @@ async def arespond(request: RequestSession, steps: Steps[None]) -> None:
         await request.arun(steps)
     except tuple(NOT_SAVED) as error:
         _note_not_saved(request, error)
+
+
+async def revoke_late(request: RequestSession) -> None:
+    """Carry out the revocations that wait where the application did not get to its response.
+
+    They run to their end, whatever is cancelled.
+
+    Raises:
+        RevocationListUnavailable: some were not carried out.
+    """
+    await to_the_end(_revoke_late(request))
+
+
+async def _revoke_late(request: RequestSession) -> None:
+    try:
+        await request.arun(pending_steps(request))
+    except SessionRevoked as error:
+        logger.info("Session not saved: %s", error)
 
 
 def _note_not_saved(request: RequestSession, error: SessionError) -> None:

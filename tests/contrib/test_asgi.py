@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from duck_cookie_session import (
@@ -17,7 +18,9 @@ from duck_cookie_session import (
     MemoryRevocationList,
     RevocationListUnavailable,
     SessionError,
+    SessionSerializationError,
     SessionStorageConnector,
+    SessionTooLarge,
     configure,
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
@@ -25,6 +28,8 @@ from duck_cookie_session.session_storage_connector import globals as process
 from tests.helpers import Clock, NetworkList, SwitchableList, make_settings
 
 sys.path.append(str(Path(__file__).parent / "migration"))
+
+lists = pytest.mark.parametrize("list_kind", ["connector", "far"])
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Messages = list[dict[str, Any]]
@@ -65,9 +70,10 @@ def run(
     path: str = "/",
     headers: list[tuple[bytes, bytes]] | None = None,
     extensions: tuple[str, ...] = (),
+    sent: Messages | None = None,
 ) -> Messages:
-    """Serve one request or handshake; the messages that went out."""
-    sent: Messages = []
+    """Serve one request or handshake; the messages that went out, into `sent` too."""
+    sent = [] if sent is None else sent
     if headers is None:
         headers = [] if token is None else [(b"cookie", f"session_id={token}".encode())]
     scope = {
@@ -280,6 +286,347 @@ def test_a_revocation_that_waits_is_no_error_if_the_session_was_revoked_meanwhil
     assert far.get_session(other) is None
 
 
+# What is cancelled.
+
+
+class SuspendingList(NetworkList):
+    """A network list whose awaited calls let others run in between, as a socket does."""
+
+    async def aend(self, scope: bytes) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.end(scope)
+
+    async def acompare_and_raise(self, scope: bytes, expected: int, **more: Any) -> int | None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return self.compare_and_raise(scope, expected, **more)
+
+
+@pytest.fixture
+def suspending(clock: Clock) -> Iterator[SessionStorageConnector]:
+    yield from _connector(SuspendingList(clock), clock)
+
+
+ENDINGS: dict[str, Callable[[Any], None]] = {
+    "clear": lambda s: s.clear(),
+    "delete_other_sessions": lambda s: s.delete_other_sessions(),
+    "delete of another": lambda s: s.delete(s["other"]),
+}
+
+
+def _within_anyio(app: App) -> App:
+    """Cancelled by anyio, which cancels again and again until its scope is left."""
+
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        with anyio.fail_after(0.01):
+            await app(scope, receive, send)
+
+    return limited
+
+
+def _within_asyncio(app: App) -> App:
+    """Cancelled by asyncio: once, or twice as by a server that stops."""
+
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        task = asyncio.ensure_future(app(scope, receive, send))  # type: ignore[arg-type]
+        await scope["waits"].wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    return limited
+
+
+@pytest.mark.parametrize("act", ENDINGS)
+@pytest.mark.parametrize("place", ["around the middleware", "around the view", "by the server"])
+def test_what_was_revoked_is_revoked_whatever_is_cancelled(
+    suspending: SessionStorageConnector, act: str, place: str
+) -> None:
+    other = suspending.set_session(None, {"user": "u"})
+    token = suspending.set_session(None, {"user": "u", "other": other})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        ENDINGS[act](scope["session"])
+        scope["waits"].set()
+        await asyncio.Event().wait()  # for ever
+
+    inner = _within_anyio(app) if place == "around the view" else app
+    made: App = CookieSessionMiddleware(inner, connector=suspending)
+    if place == "around the middleware":
+        made = _within_anyio(made)
+    elif place == "by the server":
+        made = _within_asyncio(made)
+
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        scope["waits"] = asyncio.Event()
+        await made(scope, receive, send)
+
+    with pytest.raises((TimeoutError, asyncio.CancelledError)):
+        run(waiting, token=token)
+    ended = token if act == "clear" else other
+    assert suspending.get_session(ended) is None
+
+
+def test_a_revocation_that_fails_though_its_request_was_cancelled_is_logged(
+    suspending: SessionStorageConnector, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = suspending.set_session(None, {"user": "u"})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"].clear()
+        await asyncio.Event().wait()
+
+    async def breaking(scope: Any, receive: Any, send: Any) -> None:
+        made = CookieSessionMiddleware(app, connector=suspending)
+        with down(suspending), anyio.move_on_after(0.01):
+            suspending.revocations.down = False  # type: ignore[attr-defined]
+            task = asyncio.ensure_future(made(scope, receive, send))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            suspending.revocations.down = True  # type: ignore[attr-defined]
+            await task
+
+    run(breaking, token=token)
+    assert "while its request was cancelled" in caplog.text
+
+
+# What is owed when the application fails.
+
+OWING: dict[str, Callable[[Any], Any]] = {
+    "supersede": lambda s: s.asupersede(),
+    "delete_other_sessions": lambda s: s.adelete_other_sessions(),
+    "delete_other_sessions, queued": lambda s: s.delete_other_sessions(),
+    "save after a login": lambda s: (s.update(user="v"), s.async_save())[1],
+}
+
+
+def _failing(act: Callable[[Any], Any], error: BaseException) -> App:
+    async def fail(session: Any) -> None:
+        await done(act, session)
+        session["lost"] = True
+        raise error
+
+    return view(fail)
+
+
+@lists
+@pytest.mark.parametrize("act", OWING)
+def test_a_cookie_that_is_owed_goes_out_with_the_500(
+    request: pytest.FixtureRequest, list_kind: str, act: str
+) -> None:
+    node = request.getfixturevalue(list_kind)
+    token = node.set_session(None, {"user": "u"})
+    sent: Messages = []
+    app = CookieSessionMiddleware(_failing(OWING[act], LookupError()), connector=node)
+    with pytest.raises(LookupError):
+        run(app, token=token, sent=sent)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 500
+    assert header(sent, "cache-control") == ["no-store"]
+    (cookie,) = header(sent, "set-cookie")
+    assert node.get_session(token) is None
+    user = "v" if "login" in act else "u"
+    assert node.get_session(cookie.partition("=")[2].partition(";")[0]) == {"user": user}
+
+
+def test_it_goes_out_though_the_list_fails_then(far: SessionStorageConnector) -> None:
+    token = far.set_session(None, {"user": "u"})
+
+    async def fail(session: Any) -> None:
+        await session.asupersede()
+        far.revocations.down = True  # type: ignore[attr-defined]
+        await session.asupersede()
+
+    sent: Messages = []
+    with pytest.raises(RevocationListUnavailable):
+        run(CookieSessionMiddleware(view(fail), connector=far), token=token, sent=sent)
+    far.revocations.down = False  # type: ignore[attr-defined]
+    (cookie,) = header(sent, "set-cookie")
+    assert far.get_session(cookie.partition("=")[2].partition(";")[0]) == {"user": "u"}
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt()])
+def test_a_cancellation_is_answered_by_nobody(
+    connector: SessionStorageConnector, error: BaseException
+) -> None:
+    token = connector.set_session(None, {"user": "u"})
+    sent: Messages = []
+    app = CookieSessionMiddleware(_failing(OWING["supersede"], error), connector=connector)
+    with pytest.raises(type(error)):
+        run(app, token=token, sent=sent)
+    assert sent == []
+
+
+def test_where_nothing_is_owed_the_handlers_outside_answer(
+    connector: SessionStorageConnector,
+) -> None:
+    token = connector.set_session(None, {"user": "u"})
+    sent: Messages = []
+    app = CookieSessionMiddleware(
+        _failing(lambda s: s.get("a"), LookupError()), connector=connector
+    )
+    with pytest.raises(LookupError):
+        run(app, token=token, sent=sent)
+    assert sent == []
+
+
+def test_a_response_that_has_started_is_not_answered_twice(
+    connector: SessionStorageConnector,
+) -> None:
+    token = connector.set_session(None, {"user": "u"})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await scope["session"].asupersede()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise LookupError
+
+    sent: Messages = []
+    with pytest.raises(LookupError):
+        run(CookieSessionMiddleware(app, connector=connector), token=token, sent=sent)
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert header(sent, "set-cookie")
+
+
+def test_a_handshake_that_fails_hands_it_out_where_it_can_be_answered(
+    connector: SessionStorageConnector,
+) -> None:
+    for extensions, types in (
+        ((), []),
+        (
+            ("websocket.http.response",),
+            ["websocket.http.response.start", "websocket.http.response.body"],
+        ),
+    ):
+        token = connector.set_session(None, {"user": "u"})
+        sent: Messages = []
+        app = CookieSessionMiddleware(
+            _failing(OWING["supersede"], LookupError()), connector=connector
+        )
+        with pytest.raises(LookupError):
+            run(app, kind="websocket", token=token, sent=sent, extensions=extensions)
+        assert [message["type"] for message in sent] == types
+        assert not types or header(sent, "set-cookie")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_inside_the_middleware_that_answers_exceptions(
+    connector: SessionStorageConnector, debug: bool
+) -> None:
+    """As Starlette's and FastAPI's add_middleware() puts it."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def failing(request: Any) -> PlainTextResponse:
+        request.session.supersede()
+        raise LookupError
+
+    async def handled(request: Any, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("of the application", 500)
+
+    app = Starlette(
+        debug=debug,
+        routes=[Route("/", failing)],
+        middleware=[Middleware(CookieSessionMiddleware, connector=connector)],
+        exception_handlers={Exception: handled},
+    )
+    token = connector.set_session(None, {"user": "u"})
+    sent: Messages = []
+    with pytest.raises(LookupError):
+        run_starlette(app, token=token, sent=sent)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    (cookie,) = header(sent, "set-cookie")
+    assert connector.get_session(cookie.partition("=")[2].partition(";")[0]) == {"user": "u"}
+
+
+# Saves that fail.
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, object()])
+def test_a_save_that_fails_raises_in_debug_mode(
+    connector: SessionStorageConnector, value: object
+) -> None:
+    token = connector.set_session(None, {"a": 1})
+    app = view(lambda s: s.update(b=value))
+    sent: Messages = []
+    with pytest.raises((SessionTooLarge, SessionSerializationError)):
+        run(CookieSessionMiddleware(app, connector=connector, debug=True), token=token, sent=sent)
+    assert sent == []  # so that whoever answers exceptions can
+    assert connector.get_session(token) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("x" * 5000, "too large"), (object(), "not serializable")]
+)
+def test_a_save_that_fails_is_logged_and_counted_otherwise(
+    connector: SessionStorageConnector,
+    value: object,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = connector.set_session(None, {"a": 1})
+    app = view(lambda s: s.update(heavy=value), [(b"x", b"1")])
+    sent = run(CookieSessionMiddleware(app, connector=connector), token=token)
+    assert sent[0]["status"] == 200
+    assert header(sent, "x") == ["1"]
+    assert header(sent, "vary") == ["Cookie"]
+    assert not header(sent, "set-cookie")
+    assert sent[1]["body"] == b"of the application"
+    assert [(record.levelname, "heavy" in record.getMessage()) for record in caplog.records] == [
+        ("ERROR", True)
+    ]
+    not_saved = connector.stats()["not_saved"]
+    assert isinstance(not_saved, dict)
+    assert {name: count for name, count in not_saved.items() if count} == {reason: 1}
+
+
+def test_in_debug_mode_what_is_owed_goes_out_though_the_save_fails(
+    connector: SessionStorageConnector,
+) -> None:
+    token = connector.set_session(None, {"a": 1})
+    app = view(lambda s: (s.supersede(), s.update(b="x" * 5000)))
+    sent: Messages = []
+    with pytest.raises(SessionTooLarge):
+        run(CookieSessionMiddleware(app, connector=connector, debug=True), token=token, sent=sent)
+    (cookie,) = header(sent, "set-cookie")
+    assert connector.get_session(cookie.partition("=")[2].partition(";")[0]) == {"a": 1}
+
+
+# What caches may do.
+
+
+@pytest.mark.parametrize(
+    ("act", "own", "expected"),
+    [
+        (lambda s: None, None, []),
+        (lambda s: None, "public, max-age=60", ["public, max-age=60"]),
+        (lambda s: s.get("a"), None, ["private, no-cache"]),
+        (lambda s: s.get("a"), "public, max-age=60", ["public, max-age=60"]),
+        (lambda s: s.update(a=2), None, ["no-store"]),
+        (lambda s: s.update(a=2), "public, max-age=60", ["no-store"]),
+        (lambda s: s.clear(), None, ["no-store"]),
+        (lambda s: s.clear(), "max-age=60", ["no-store"]),
+    ],
+)
+def test_what_caches_are_told(
+    connector: SessionStorageConnector,
+    act: Callable[[Any], Any],
+    own: str | None,
+    expected: list[str],
+) -> None:
+    token = connector.set_session(None, {"a": 1})
+    headers = [] if own is None else [(b"Cache-Control", own.encode())]
+    sent = run(CookieSessionMiddleware(view(act, headers), connector=connector), token=token)
+    found = [
+        value.decode() for name, value in sent[0]["headers"] if name.lower() == b"cache-control"
+    ]
+    assert found == expected
+
+
 # Once the response has started.
 
 REFUSED: dict[str, Callable[[Any], Any]] = {
@@ -345,7 +692,6 @@ def _read(session: Any) -> None:
 
 started_kinds = pytest.mark.parametrize("kind", ["http", "websocket"])
 looked_at = pytest.mark.parametrize("before", [_nothing, _read])
-lists = pytest.mark.parametrize("list_kind", ["connector", "far"])
 STARTED = {"http": streaming, "websocket": socket}
 
 
@@ -481,7 +827,7 @@ def test_a_nested_change_once_the_response_has_started_is_logged(
     assert connector.get_session(token) == {"cart": []}
 
 
-@pytest.mark.parametrize("list_kind", ["connector", "far"])
+@lists
 @pytest.mark.parametrize("act", ["read", "write", "clear", "caught"])
 def test_an_unreachable_list_is_503(
     request: pytest.FixtureRequest, list_kind: str, act: str
@@ -561,7 +907,7 @@ def test_a_refused_handshake_changes_no_session(connector: SessionStorageConnect
     assert connector.get_session(token) == {"a": 1}
 
 
-@pytest.mark.parametrize("list_kind", ["connector", "far"])
+@lists
 def test_a_handshake_without_the_list_is_refused(
     request: pytest.FixtureRequest, list_kind: str
 ) -> None:

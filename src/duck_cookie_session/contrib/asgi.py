@@ -16,7 +16,7 @@ from typing import Any
 
 from .._cookie import find_cookie
 from .._log import logger
-from ..errors import InvalidArgument, RevocationListUnavailable, SessionRevoked
+from ..errors import InvalidArgument, RevocationListUnavailable
 from ..response import (
     SERVER_ERROR,
     UNAVAILABLE_BODY,
@@ -24,12 +24,12 @@ from ..response import (
     arespond,
     headers_of,
     respond_steps,
+    revoke_late,
 )
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
 from ..session.process import get_session_storage_connector, register
 from ..session.request import Phase
-from ..session.saving import pending_steps
 from ..session.steps import Steps
 from ..session.storage import StorageClass
 from ..session.store import SessionStore
@@ -45,6 +45,7 @@ STARTS = {
     *("http.response.start", "websocket.http.response.start"),
     *("websocket.accept", "websocket.close"),
 }
+PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 TRY_AGAIN_LATER = 1013  # of IANA's registry of WebSocket close codes
 
 
@@ -74,7 +75,11 @@ class CookieSessionMiddleware:
             `debug` of the application in `scope["app"]`, as Starlette and FastAPI have it.
 
     An unreachable list becomes 503 with Retry-After and leaves the cookie alone; a websocket is
-    refused alike, or closed with 1013. Responses of status 500 and above save no changes.
+    refused alike, or closed with 1013. Responses of status 500 and above save no changes. Where the
+    application raises after `supersede()`, `delete_other_sessions()` or a save and nothing was
+    sent yet, this middleware answers 500 itself, with the cookie that is owed, and raises on: a
+    handler of 500 further out (Starlette's and FastAPI's, where this stands in `add_middleware`)
+    is passed by.
 
     Raises:
         InvalidArgument: `settings` or `connector` is something else.
@@ -124,9 +129,12 @@ class CookieSessionMiddleware:
                 await request.acheck()
             try:
                 await self.app(scope, receive, answer.pass_on)
+            except Exception:
+                await answer.hand_out_what_is_owed()
+                raise
             finally:
                 if request.pending:
-                    await answer.revoke_late()
+                    await revoke_late(request)
         except RevocationListUnavailable as error:
             if answer.started:
                 raise
@@ -215,12 +223,28 @@ class _Answer:
                 "change is lost. Write before the response starts or a websocket is accepted."
             )
 
-    async def revoke_late(self) -> None:
-        """Carry out what was revoked before the application failed."""
-        try:
-            await self.session._request.arun(pending_steps(self.session._request))
-        except SessionRevoked as error:
-            logger.info("Session not saved: %s", error)
+    async def hand_out_what_is_owed(self) -> None:
+        """Answer 500 in the place of whoever stands outside, where the browser's token is dead.
+
+        `supersede()` and `delete_other_sessions()` act at once: without the cookie on this
+        response the user would be logged out.
+        """
+        request = self.session._request
+        if not self.started and request.pending:
+            await revoke_late(request)
+        if self.started or not (request.owed or request.outgoing):
+            return
+        prefix = self._prefix()
+        if prefix is not None:
+            await self.pass_on({"type": prefix + ".start", "status": 500, "headers": PLAIN_TEXT})
+            await self.pass_on({"type": prefix + ".body", "body": b"Internal Server Error"})
+
+    def _prefix(self) -> str | None:
+        """What messages of a response are called; None for a websocket that can't be given one."""
+        if self.scope["type"] == "http":
+            return "http.response"
+        denied = "websocket.http.response"
+        return denied if denied in self.scope.get("extensions", {}) else None
 
     def _in_debug(self) -> bool:
         if self.debug is not None:
@@ -232,14 +256,14 @@ class _Answer:
         logger.error("The revocation list is unreachable, answered 503: %s", error)
         self.started = self.replaced = True
         self.session._request.phase = Phase.CLOSED
-        prefix = "" if self.scope["type"] == "http" else "websocket."
-        if prefix and "websocket.http.response" not in self.scope.get("extensions", {}):
+        prefix = self._prefix()
+        if prefix is None:
             await self.send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": ""})
             return
         headers = [(name.lower().encode(), value.encode()) for name, value in UNAVAILABLE_HEADERS]
         body = UNAVAILABLE_BODY.encode()
-        await self.send({"type": prefix + "http.response.start", "status": 503, "headers": headers})
-        await self.send({"type": prefix + "http.response.body", "body": body})
+        await self.send({"type": prefix + ".start", "status": 503, "headers": headers})
+        await self.send({"type": prefix + ".body", "body": body})
 
 
 def _with(message: Message, session: SessionStore) -> Message:
