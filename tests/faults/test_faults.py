@@ -104,7 +104,7 @@ def test_disk_full_and_room_made(tmp_path: Path) -> None:
     probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
     if probe.returncode:
         pytest.skip("no user namespaces here to mount a small tmpfs in; the file size limit is run")
-    script = f'mount -t tmpfs -o size=256k tmpfs "{tmp_path}" && exec "$0" "$@"'
+    script = f'mount -t tmpfs -o size=384k tmpfs "{tmp_path}" && exec "$0" "$@"'
     _check_full(run("full", tmp_path, "disk", prefix=("unshare", "-rm", "sh", "-c", script)))
 
 

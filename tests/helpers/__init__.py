@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .clock import DAY, START, Clock
 from .cookies import LOOKED_AT, sent_cookie
-from .lists import NetworkList, SwitchableList
+from .lists import NetworkList, SwitchableList, age_of, compare, epochs_of
 from .nodes import Node, closing
 from .settings import OTHER_SECRET, SECRET, make_settings
 
@@ -18,7 +18,10 @@ __all__ = [
     "NetworkList",
     "Node",
     "SwitchableList",
+    "age_of",
     "closing",
+    "compare",
+    "epochs_of",
     "make_settings",
     "sent_cookie",
 ]

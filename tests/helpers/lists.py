@@ -1,11 +1,34 @@
-"""Revocation lists that can be disturbed, and that say what they were asked."""
+"""Revocation lists that can be disturbed and say what they were asked; short questions to any."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 
-from duck_cookie_session import MemoryRevocationList, RevocationListUnavailable
+from duck_cookie_session import (
+    MemoryRevocationList,
+    RevocationList,
+    RevocationListUnavailable,
+)
 from duck_cookie_session.revocation.base import Standing, Witness
+
+
+def epochs_of(revocations: RevocationList, *scopes: bytes) -> tuple[int, ...]:
+    """The epochs that stand for these scopes."""
+    return revocations.lookup(scopes).epochs
+
+
+def age_of(revocations: RevocationList, scope: bytes) -> float | None:
+    """Seconds since an entry was made or last raised; None without an entry."""
+    standing = revocations.lookup((scope,))
+    return (standing.now - standing.made[0]) / 1_000_000 if standing.epochs[0] else None
+
+
+def compare(
+    revocations: RevocationList, scope: bytes, expected: int, *, last: bool = False
+) -> int | None:
+    """A compare-and-raise of its own."""
+    return revocations.compare_and_raise(scope, expected, nonce=secrets.token_bytes(16), last=last)
 
 
 class SwitchableList(MemoryRevocationList):

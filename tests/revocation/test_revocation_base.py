@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from duck_cookie_session.revocation.base import LAST_EPOCH, RevocationList, is_everything
+from duck_cookie_session.revocation.base import (
+    LAST_EPOCH,
+    RevocationList,
+    Standing,
+    Witness,
+    forgotten,
+    is_everything,
+)
 from duck_cookie_session.revocation.memory import MemoryRevocationList
 from tests.helpers import START, Clock, NetworkList
 
@@ -45,13 +52,9 @@ class Remote(MemoryRevocationList):
         super().__init__()
         self.calls = []
 
-    def lookup(self, scopes, *, fresh=True):
+    def lookup(self, scopes, *, checkpoint=0, fresh=True):
         self.calls.append((fresh, threading.get_ident()))
-        return super().lookup(scopes, fresh=fresh)
-
-    def age(self, scope):
-        self.calls.append(("age", threading.get_ident()))
-        return super().age(scope)
+        return super().lookup(scopes, checkpoint=checkpoint, fresh=fresh)
 
 
 class Local(Remote):
@@ -65,26 +68,27 @@ def test_inherited_twins_do_what_the_plain_calls_do(app, kind):
     one, two = app.session(), app.session()
 
     async def use():
-        assert await the_list.alookup((one,)) == (0,)
-        epoch = await the_list.acompare_and_raise(one, 0)
+        assert (await the_list.alookup((one,))).epochs == (0,)
+        epoch = await the_list.acompare_and_raise(one, 0, nonce=b"1")
         assert 0 < epoch < LAST_EPOCH
-        assert await the_list.acompare_and_raise(one, 0, last=True) is None
-        assert await the_list.acompare_and_raise(one, epoch, last=True) == LAST_EPOCH
-        assert await the_list.alookup((one, two), fresh=False) == (LAST_EPOCH, 0)
-        assert await the_list.aage(one) < 60
-        assert await the_list.aage(two) is None
+        assert await the_list.acompare_and_raise(one, 0, nonce=b"2", last=True) is None
+        assert await the_list.acompare_and_raise(one, epoch, nonce=b"3", last=True) == LAST_EPOCH
+        standing = await the_list.alookup((one, two), fresh=False)
+        assert standing.epochs == (LAST_EPOCH, 0)
+        assert standing.now - standing.made[0] < 60_000_000
+        assert standing.made[1] == 0
 
     the_list.calls.clear()
     asyncio.run(use())
-    assert [what for what, _ in the_list.calls] == [True, False, "age", "age"]
+    assert [what for what, _ in the_list.calls] == [True, False]
     here = {thread == threading.get_ident() for _, thread in the_list.calls}
     assert here == {kind is Local}  # in a thread where the event loop would wait for a network
 
 
 def test_a_list_that_lacks_a_call_can_not_be_made():
     class Half(RevocationList):
-        def lookup(self, scopes, *, fresh=True):
-            return (0,) * len(scopes)
+        def lookup(self, scopes, *, checkpoint=0, fresh=True):
+            return Standing((0,) * len(scopes), (0,) * len(scopes), 0, 0, 0, 0, 0)
 
     with pytest.raises(TypeError, match="raise_epoch"):
         Half()
@@ -100,17 +104,25 @@ class Recording(NetworkList):
         super().__init__(clock)
         self.calls: list[tuple[Any, ...]] = []
 
-    def lookup(self, scopes: Any, *, fresh: bool = True) -> tuple[int, ...]:
-        self.calls.append(("lookup", scopes, fresh, self._in_loop()))
-        return super().lookup(scopes, fresh=fresh)
+    def lookup(self, scopes: Any, *, checkpoint: int = 0, fresh: bool = True) -> Standing:
+        self.calls.append(("lookup", scopes, checkpoint, fresh, self._in_loop()))
+        return super().lookup(scopes, checkpoint=checkpoint, fresh=fresh)
 
-    def compare_and_raise(self, scope: bytes, expected: int, *, last: bool = False) -> int | None:
-        self.calls.append(("compare", scope, expected, last, self._in_loop()))
-        return super().compare_and_raise(scope, expected, last=last)
+    def compare_and_raise(
+        self,
+        scope: bytes,
+        expected: int,
+        *,
+        nonce: bytes,
+        last: bool = False,
+        value: int | None = None,
+    ) -> int | None:
+        self.calls.append(("compare", scope, expected, nonce, last, value, self._in_loop()))
+        return super().compare_and_raise(scope, expected, nonce=nonce, last=last, value=value)
 
-    def age(self, scope: bytes) -> float | None:
-        self.calls.append(("age", scope, self._in_loop()))
-        return super().age(scope)
+    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
+        self.calls.append(("forgotten", scope, witness, self._in_loop()))
+        return super().raise_if_forgotten(scope, witness)
 
     @staticmethod
     def _in_loop() -> bool:
@@ -120,23 +132,25 @@ class Recording(NetworkList):
 def test_the_twins_of_a_network_list_pass_on_what_they_were_given(app: Any, clock: Clock) -> None:
     the_list = Recording(clock)
     the_list.bind(app.settings)
-    scope = app.session()
+    scope, micros = app.session(), int(START * 1_000_000)
+    witness = Witness(0, 0, 0, 0)
 
     async def calls() -> None:
-        assert await the_list.alookup((scope,)) == (0,)
-        assert await the_list.alookup((scope,), fresh=False) == (0,)
-        assert await the_list.acompare_and_raise(scope, 0) == START * 1_000_000
-        assert await the_list.acompare_and_raise(scope, int(START * 1_000_000), last=True)
-        clock.tick(2)
-        assert await the_list.aage(scope) == pytest.approx(2, abs=1e-5)
+        assert (await the_list.alookup((scope,))).epochs == (0,)
+        assert (await the_list.alookup((scope,), checkpoint=7, fresh=False)).asked_reach is None
+        assert await the_list.acompare_and_raise(scope, 0, nonce=b"1") == micros
+        assert await the_list.acompare_and_raise(scope, micros, nonce=b"2", last=True)
+        assert await the_list.acompare_and_raise(scope, micros, nonce=b"3", value=5) is None
+        assert await the_list.araise_if_forgotten(app.everything, witness) is None
 
     asyncio.run(calls())
     assert the_list.calls == [
-        ("lookup", (scope,), True, False),
-        ("lookup", (scope,), False, False),
-        ("compare", scope, 0, False, False),
-        ("compare", scope, int(START * 1_000_000), True, False),
-        ("age", scope, False),
+        ("lookup", (scope,), 0, True, False),
+        ("lookup", (scope,), 7, False, False),
+        ("compare", scope, 0, b"1", False, None, False),
+        ("compare", scope, micros, b"2", True, None, False),
+        ("compare", scope, micros, b"3", False, 5, False),
+        ("forgotten", app.everything, witness, False),
     ]
 
 
@@ -150,4 +164,39 @@ def test_the_twin_of_a_local_list_passes_on_whether_an_older_answer_will_do(
     the_list.bind(app.settings)
     asyncio.run(the_list.alookup((app.session(),), fresh=False))
     asyncio.run(the_list.alookup((app.session(),)))
-    assert [call[2:] for call in the_list.calls] == [(False, True), (True, True)]
+    assert [call[3:] for call in the_list.calls] == [(False, True), (True, True)]
+
+
+# What a token proves
+
+
+NOTHING = Witness(1, 0, 0, 0)
+AT_7 = Witness(1, 5, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("witness", "stands", "proven"),
+    [
+        (NOTHING, {}, False),
+        (NOTHING, {"birth": 2}, False),  # of another list
+        (NOTHING._replace(birth=0), {}, False),
+        (NOTHING, {"everything": 9}, False),  # refused for that alone
+        (NOTHING._replace(everything=9), {}, True),
+        (NOTHING._replace(everything=9), {"birth": 2}, False),
+        (NOTHING._replace(everything=9), {"everything": 9}, False),
+        (AT_7, {"asked_reach": None}, True),
+        (AT_7, {"asked_reach": 6}, True),
+        (AT_7, {"asked_reach": 7}, False),
+        (AT_7, {"asked_reach": 8}, False),
+        (AT_7, {"asked_reach": None, "birth": 2}, False),
+        (AT_7, {"asked_reach": None, "everything": 1}, False),
+        (AT_7, {"asked_reach": None, "oldest": 7}, True),
+        (AT_7, {"asked_reach": None, "oldest": 8}, False),  # expired with the entries of its time
+        (AT_7._replace(everything=9), {"asked_reach": 7, "oldest": 8}, True),
+    ],
+)
+def test_what_proves_that_the_list_forgot(
+    witness: Witness, stands: dict[str, Any], proven: bool
+) -> None:
+    at_rest = {"everything": 0, "birth": 1, "asked_reach": 0, "oldest": 0}
+    assert forgotten(witness, **{**at_rest, **stands}) is proven

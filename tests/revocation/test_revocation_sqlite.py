@@ -24,10 +24,10 @@ import pytest
 
 from duck_cookie_session.errors import InvalidArgument, RevocationListUnavailable
 from duck_cookie_session.revocation._sqlite_file import explain
-from duck_cookie_session.revocation.base import LAST_EPOCH, Scopes
+from duck_cookie_session.revocation.base import LAST_EPOCH, MOST_SCOPES, Scopes, Witness
 from duck_cookie_session.revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
-from tests.helpers import START, Clock, make_settings
+from tests.helpers import START, Clock, compare, epochs_of, make_settings
 
 SETTINGS = SessionSettings(secret_keys="s" * 32)
 SCOPES = Scopes(SETTINGS)
@@ -46,8 +46,8 @@ def open_list(directory, **arguments):
     return made
 
 
-def everything_of(the_list):
-    return the_list.lookup((SCOPES.everything,))[0]
+def birth_of(the_list):
+    return the_list.lookup((SCOPES.everything,)).birth
 
 
 def session(number):
@@ -94,21 +94,22 @@ def test_the_folder_stays_the_same_when_the_process_moves(tmp_path, monkeypatch)
 
 def test_a_second_list_over_the_file_sees_every_raise_at_once(make_sqlite, clock):
     one, two = make_sqlite(), make_sqlite()
-    assert everything_of(one) == everything_of(two)
+    assert birth_of(one) == birth_of(two)
     for number in range(5):
         epoch = one.raise_epoch(session(number))
-        assert two.lookup((session(number),)) == (epoch,)
-        later = two.compare_and_raise(session(number), epoch)
+        assert epochs_of(two, session(number)) == (epoch,)
+        later = compare(two, session(number), epoch)
         assert later is not None
-        assert one.lookup((session(number),)) == (later,)
+        assert epochs_of(one, session(number)) == (later,)
 
 
 def test_entries_outlive_the_list(make_sqlite):
     the_list = make_sqlite()
-    everything = everything_of(the_list)
     epoch = the_list.raise_epoch(session(1))
+    before = the_list.lookup((session(1), SCOPES.everything))
+    assert before.epochs == (epoch, 0)
     the_list.close()
-    assert make_sqlite().lookup((session(1), SCOPES.everything)) == (epoch, everything)
+    assert make_sqlite().lookup((session(1), SCOPES.everything)) == before
 
 
 def test_survey_tells_the_bytes_of_the_files(make_sqlite, directory):
@@ -125,7 +126,7 @@ def test_it_remembers_a_bounded_number_of_answers(make_sqlite):
     ended = session(2**100)
     the_list.end(ended)
     for number in range(17_000):
-        assert the_list.lookup((session(number), ended)) == (0, LAST_EPOCH)
+        assert epochs_of(the_list, session(number), ended) == (0, LAST_EPOCH)
     assert len(the_list._known) <= 16_400
 
 
@@ -134,17 +135,19 @@ def test_a_file_of_a_newer_format_is_refused(make_sqlite, directory):
     the_list.end(session(1))
     the_list.close()
     with sqlite3.connect(file_of(directory)) as raw:
-        raw.execute("PRAGMA user_version = 2")
+        raw.execute("PRAGMA user_version = 3")
     raw.close()
     with pytest.raises(RevocationListUnavailable, match="newer version"):
-        everything_of(the_list)
+        birth_of(the_list)
 
 
 def test_any_number_of_scopes_in_one_lookup(make_sqlite):
     the_list = make_sqlite()
     epochs = [the_list.raise_epoch(session(number)) for number in range(6)]
-    assert the_list.lookup([session(number) for number in range(6)]) == tuple(epochs)
-    assert the_list.lookup(()) == ()
+    assert epochs_of(the_list, *[session(number) for number in range(6)]) == tuple(epochs)
+    assert epochs_of(the_list, *[session(number) for number in range(MOST_SCOPES)])[:6] == tuple(
+        epochs
+    )
 
 
 # Lost
@@ -153,9 +156,9 @@ def test_any_number_of_scopes_in_one_lookup(make_sqlite):
 @pytest.mark.parametrize("how", ["removed", "all removed", "folder removed", "emptied", "replaced"])
 def test_a_list_that_was_lost_is_made_anew_and_differs(make_sqlite, directory, clock, caplog, how):
     the_list, other = make_sqlite(), make_sqlite()
-    before = everything_of(the_list)
+    before = birth_of(the_list)
     the_list.end(session(1))
-    assert everything_of(other) == before
+    assert birth_of(other) == before
     other.end(session(2))
     file = file_of(directory)
     caplog.clear()
@@ -172,41 +175,42 @@ def test_a_list_that_was_lost_is_made_anew_and_differs(make_sqlite, directory, c
         new = directory / "new"
         sqlite3.connect(new).execute("VACUUM").connection.close()
         new.replace(file)
-    after = everything_of(the_list)
+    after = birth_of(the_list)
     assert after != before
-    assert everything_of(other) == after
-    assert the_list.lookup((session(1), session(2))) == (0, 0)
+    assert birth_of(other) == after
+    assert epochs_of(the_list, session(1), session(2)) == (0, 0)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert str(file) in record.getMessage()
     # Both go on, in the new file.
     epoch = other.raise_epoch(session(3))
-    assert the_list.lookup((session(3),)) == (epoch,)
-    assert make_sqlite().lookup((session(3), SCOPES.everything)) == (epoch, after)
+    assert epochs_of(the_list, session(3)) == (epoch,)
+    assert epochs_of(make_sqlite(), session(3)) == (epoch,)
+    assert birth_of(make_sqlite()) == after
 
 
 def test_a_raise_right_after_the_loss_goes_to_the_new_file(make_sqlite, directory):
     the_list, other = make_sqlite(), make_sqlite()
-    before = everything_of(the_list)
-    everything_of(other)
+    before = birth_of(the_list)
+    birth_of(other)
     the_list.end(session(0))
     file_of(directory).unlink()
     the_list.end(session(1))
-    assert other.lookup((session(1),)) == (LAST_EPOCH,)
-    assert everything_of(other) != before
+    assert epochs_of(other, session(1)) == (LAST_EPOCH,)
+    assert birth_of(other) != before
     other.end(session(2))
-    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(the_list, session(1), session(2)) == (LAST_EPOCH, LAST_EPOCH)
 
 
 def test_a_raise_right_after_the_file_was_emptied_goes_to_a_new_one(make_sqlite, directory):
     the_list = make_sqlite()
-    before = everything_of(the_list)
+    before = birth_of(the_list)
     the_list.end(session(0))
     os.truncate(file_of(directory), 0)
     the_list.end(session(1))
     other = make_sqlite()
-    assert other.lookup((session(0), session(1))) == (0, LAST_EPOCH)
-    assert everything_of(other) != before
+    assert epochs_of(other, session(0), session(1)) == (0, LAST_EPOCH)
+    assert birth_of(other) != before
 
 
 def test_a_raise_is_done_again_if_the_file_went_while_it_was_committed(make_sqlite, directory):
@@ -222,20 +226,21 @@ def test_a_raise_is_done_again_if_the_file_went_while_it_was_committed(make_sqli
     the_list._clock = clock_that_removes_the_file
     the_list.end(session(1))
     assert gone
-    assert make_sqlite().lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(make_sqlite(), session(1)) == (LAST_EPOCH,)
 
 
 def test_a_list_put_aside_and_back_is_itself_again(make_sqlite, directory, tmp_path):
     the_list = make_sqlite()
-    before = everything_of(the_list)
+    before = birth_of(the_list)
     the_list.end(session(1))
     the_list.close()
     directory.rename(tmp_path / "aside")
-    assert everything_of(the_list) != before
+    assert birth_of(the_list) != before
     the_list.close()
     shutil.rmtree(directory)
     (tmp_path / "aside").rename(directory)
-    assert the_list.lookup((SCOPES.everything, session(1))) == (before, LAST_EPOCH)
+    assert birth_of(the_list) == before
+    assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
 # Harmed
@@ -246,9 +251,10 @@ def refuses(the_list, words):
     calls = (
         lambda: the_list.lookup((session(99), SCOPES.everything)),
         lambda: the_list.raise_epoch(session(1)),
-        lambda: the_list.compare_and_raise(session(1), 0),
+        lambda: compare(the_list, session(1), 0),
         lambda: the_list.end(session(1)),
-        lambda: the_list.age(session(1)),
+        lambda: the_list.raise_if_forgotten(SCOPES.everything, Witness(1, 2, 3, 4)),
+        lambda: the_list.new_birth(SCOPES.prefix),
         lambda: the_list.purge(),
         lambda: the_list.survey(SCOPES.prefix),
     )
@@ -261,7 +267,7 @@ def refuses(the_list, words):
 @pytest.mark.parametrize("content", [b"junk", b"junk " * 4000, bytes(8192)])
 def test_junk_in_place_of_the_file(make_sqlite, directory, content):
     the_list = make_sqlite()
-    everything_of(the_list)
+    birth_of(the_list)
     the_list.end(session(1))
     junk = directory / "junk"
     junk.write_bytes(content)
@@ -270,7 +276,7 @@ def test_junk_in_place_of_the_file(make_sqlite, directory, content):
     for path in directory.iterdir():
         path.unlink()
     the_list.end(session(2))
-    assert the_list.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+    assert epochs_of(the_list, session(1), session(2)) == (0, LAST_EPOCH)
 
 
 def test_junk_before_the_first_use(make_sqlite, directory):
@@ -310,7 +316,7 @@ def test_the_folder_is_a_file(make_sqlite, directory):
     refuses(the_list, "must lead to a folder")
     directory.unlink()
     the_list.end(session(1))
-    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
 def test_the_file_is_a_folder(make_sqlite, directory):
@@ -328,11 +334,11 @@ def test_another_program_holds_the_file(make_sqlite, directory):
         the_list.end(session(2))
     assert time.monotonic() - started < 1
     # Reads go on meanwhile.
-    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, 0)
+    assert epochs_of(the_list, session(1), session(2)) == (LAST_EPOCH, 0)
     other.execute("ROLLBACK")
     other.close()
     the_list.end(session(2))
-    assert the_list.lookup((session(2),)) == (LAST_EPOCH,)
+    assert epochs_of(the_list, session(2)) == (LAST_EPOCH,)
 
 
 def test_another_program_that_lets_nobody_read_either(make_sqlite, directory):
@@ -345,7 +351,7 @@ def test_another_program_that_lets_nobody_read_either(make_sqlite, directory):
     refuses(the_list, "another program holds it")
     other.execute("ROLLBACK")
     other.close()
-    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
 def test_another_program_is_stuck_while_it_opens_the_file(make_sqlite, directory):
@@ -357,7 +363,7 @@ def test_another_program_is_stuck_while_it_opens_the_file(make_sqlite, directory
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     refuses(the_list, "another program holds it")
     os.close(descriptor)
-    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
 def in_a_process(script, *arguments):
@@ -417,7 +423,7 @@ def test_not_allowed_to_write(make_sqlite, directory, tmp_path, what):
     directory.chmod(0o700)
     file_of(directory).chmod(0o600)
     assert "let the user of this process write" in line or "writable" in line
-    assert the_list.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are those of Unix")
@@ -443,7 +449,7 @@ def test_a_full_disk_and_room_made_again(directory):
             if failed > 3:
                 break
     print(done > 10, failed, text)
-    print(the_list.lookup((scopes.session(bytes(16)),)))
+    print(the_list.lookup((scopes.session(bytes(16)),)).epochs)
     limit(resource.RLIM_INFINITY)
     attempt(lambda: the_list.end(scopes.session(os.urandom(16))))
     print(the_list.survey(scopes.prefix).entries == done + 2)
@@ -460,10 +466,10 @@ def test_a_full_disk_and_room_made_again(directory):
 
 def raise_in_a_process(directory, number, count):
     the_list = open_list(directory)
-    everything = everything_of(the_list)
+    birth = birth_of(the_list)
     epochs = [the_list.raise_epoch(session((number + i) % 5)) for i in range(count)]
     the_list.close()
-    return everything, epochs
+    return birth, epochs
 
 
 @pytest.mark.slow
@@ -471,11 +477,11 @@ def test_eight_processes_at_once_on_a_file_that_none_has_made(directory):
     with ProcessPoolExecutor(8, mp_context=SPAWN) as pool:
         jobs = [pool.submit(raise_in_a_process, directory, number, 40) for number in range(8)]
         results = [job.result() for job in jobs]
-    assert len({everything for everything, _ in results}) == 1
+    assert len({birth for birth, _ in results}) == 1
     epochs = [epoch for _, some in results for epoch in some]
     assert len(set(epochs)) == len(epochs) == 320
     the_list = open_list(directory)
-    assert max(the_list.lookup([session(number) for number in range(5)])) == max(epochs)
+    assert max(epochs_of(the_list, *[session(number) for number in range(5)])) == max(epochs)
     the_list.close()
 
 
@@ -488,7 +494,7 @@ def test_threads_that_read_write_and_close_at_once(make_sqlite):
                 the_list.close()
             elif number % 4 == 1:
                 epoch = the_list.raise_epoch(session(number))
-                assert the_list.lookup((session(number),)) == (epoch,)
+                assert epochs_of(the_list, session(number)) == (epoch,)
             else:
                 the_list.lookup((session(i), SCOPES.everything))
 
@@ -508,7 +514,7 @@ def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
             number += 1
             try:
                 epoch = the_list.raise_epoch(session(number % 7))
-                (standing,) = the_list.lookup((session(number % 7),))
+                (standing,) = epochs_of(the_list, session(number % 7))
             except RevocationListUnavailable:
                 continue  # removed while it was being opened: says so, and goes on
             assert standing == 0 or standing >= epoch
@@ -525,7 +531,7 @@ def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
                 pass
         stop.set()
         assert min(job.result() for job in jobs) > 0
-    assert len({everything_of(the_list) for the_list in lists}) == 1
+    assert len({birth_of(the_list) for the_list in lists}) == 1
     with sqlite3.connect(file_of(directory)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     raw.close()
@@ -534,13 +540,13 @@ def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_opens_the_file_itself(make_sqlite, directory):
     the_list = make_sqlite()
-    everything = everything_of(the_list)
+    before = birth_of(the_list)
     the_list.end(session(1))
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            if the_list.lookup((session(1), SCOPES.everything)) == (LAST_EPOCH, everything):
+            if (birth_of(the_list), epochs_of(the_list, session(1))) == (before, (LAST_EPOCH,)):
                 the_list.end(session(2))
                 status = 0
         finally:
@@ -548,8 +554,8 @@ def test_a_forked_child_opens_the_file_itself(make_sqlite, directory):
     the_list.end(session(3))
     assert os.waitpid(child, 0)[1] == 0
     both = (session(2), session(3))
-    assert the_list.lookup(both) == (LAST_EPOCH, LAST_EPOCH)
-    assert make_sqlite().lookup(both) == (LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(the_list, *both) == (LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(make_sqlite(), *both) == (LAST_EPOCH, LAST_EPOCH)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -582,7 +588,7 @@ def test_a_child_forked_in_mid_load_loses_nothing_when_its_parent_closes(make_sq
     assert os.waitpid(child, 0)[1] == 0
     os.close(reading)
     os.close(writing)
-    assert make_sqlite().lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(make_sqlite(), session(1), session(2)) == (LAST_EPOCH, LAST_EPOCH)
 
 
 def revoke_until_killed(directory, first, pipe):
@@ -619,7 +625,7 @@ def test_nothing_reported_done_is_missing_after_kill_9_fifty_times(directory):
                 done.append(int.from_bytes(report, "big"))
             os.close(reading)
     the_list = open_list(directory)
-    missing = [number for number in done if the_list.lookup((session(number),)) != (LAST_EPOCH,)]
+    missing = [number for number in done if epochs_of(the_list, session(number)) != (LAST_EPOCH,)]
     the_list.close()
     assert missing == []
     assert len(done) > 300
@@ -671,7 +677,7 @@ def test_a_thread_does_not_wait_for_another_for_ever(make_sqlite):
         go_on.set()
         slow.result()
     the_list.end(session(2))
-    assert the_list.lookup((session(1), session(2))) == (LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(the_list, session(1), session(2)) == (LAST_EPOCH, LAST_EPOCH)
 
 
 def fill(directory, count, made):
@@ -690,10 +696,10 @@ def test_nor_where_the_others_have_only_ever_read(directory, clock):
     node.bind(SessionSettings(secret_keys="s" * 32, absolute_age=2 * RETENTION, clock_skew=0))
     other.bind(SETTINGS)
     other.end(session(1))
-    everything_of(node)
+    birth_of(node)
     clock.now += 1.5 * RETENTION
     assert other.purge() == 0
-    assert node.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(node, session(1)) == (LAST_EPOCH,)
     node.close()
     other.close()
 
@@ -708,17 +714,17 @@ def test_a_program_with_a_shorter_absolute_age_removes_nothing_too_early(directo
     other.end(session(2))  # sweeps by the way
     assert other.purge() == 0
     assert other.survey(SCOPES.prefix).next_expiry == pytest.approx(made + 2 * RETENTION)
-    assert node.lookup((session(1),)) == (LAST_EPOCH,)
+    assert epochs_of(node, session(1)) == (LAST_EPOCH,)
     clock.now += RETENTION
     assert other.purge() == 1
-    assert node.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+    assert epochs_of(node, session(1), session(2)) == (0, LAST_EPOCH)
     node.close()
     other.close()
 
 
 def test_purge_tells_how_many_entries_it_has_looked_at(make_sqlite, clock, directory):
     the_list = make_sqlite()
-    everything_of(the_list)
+    birth_of(the_list)
     fill(directory, 1_500, made=int(clock.now * 1_000_000))
     seen = []
     assert the_list.purge(seen.append) == 0
@@ -727,7 +733,7 @@ def test_purge_tells_how_many_entries_it_has_looked_at(make_sqlite, clock, direc
 
 def test_purging_many_lets_others_write_in_between(make_sqlite, clock, directory):
     the_list = make_sqlite()
-    everything_of(the_list)
+    birth_of(the_list)
     fill(directory, 5_000, made=int((clock.now - RETENTION - 1) * 1_000_000))
     other = make_sqlite()
     seen = []
@@ -758,15 +764,18 @@ def sqlite(folder: Path, clock: Clock) -> Iterator[SQLiteRevocationList]:
     made.close()
 
 
-def test_scopes_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> None:
+def test_what_stands_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> None:
     sqlite.end(session(1))
     connection = sqlite3.connect(folder / FILE_NAME)
     found = {row[0]: row[1:] for row in connection.execute("SELECT * FROM epochs")}
+    (kept,) = connection.execute("SELECT * FROM histories")
     connection.close()
     micros = int(START * 1_000_000)
     assert found[session(1)] == (LAST_EPOCH, micros)
-    assert found[SCOPES.prefix + b"c"] == (micros, micros)
-    assert found[SCOPES.prefix + b"r"] == (int(RETENTION * 1_000_000), micros)
+    birth, checkpoint = kept[1:3]
+    assert kept == (SCOPES.prefix, birth, checkpoint, micros, micros, int(RETENTION * 1_000_000))
+    assert birth != checkpoint  # of the file that was opened anew
+    assert found.keys() == {session(1)}
 
 
 def test_a_list_without_entries_tells_its_bytes(sqlite: SQLiteRevocationList, folder: Path) -> None:
@@ -828,7 +837,7 @@ def test_what_can_not_be_read_names_the_file(folder: Path, clock: Clock) -> None
     (folder / FILE_NAME).write_bytes(b"junk" * 4096)
     the_list = SQLiteRevocationList(folder, clock=clock)
     the_list.bind(SETTINGS)
-    calls = (the_list.age, the_list.end, lambda scope: the_list.lookup((scope,)))
+    calls = (the_list.raise_epoch, the_list.end, lambda scope: the_list.lookup((scope,)))
     for call in calls:
         with pytest.raises(RevocationListUnavailable, match=FILE_NAME):
             call(session(1))
@@ -844,11 +853,11 @@ def test_a_writer_waits_for_another_one(sqlite: SQLiteRevocationList, folder: Pa
     thread = threading.Thread(target=patient.end, args=(session(2),))
     thread.start()
     for _ in range(2_000):  # while it waits
-        assert sqlite.lookup((session(2),)) == (0,)
+        assert epochs_of(sqlite, session(2)) == (0,)
     raw.execute("COMMIT")
     raw.close()
     thread.join()
-    assert sqlite.lookup((session(2),)) == (LAST_EPOCH,)
+    assert epochs_of(sqlite, session(2)) == (LAST_EPOCH,)
     patient.close()
 
 
@@ -858,7 +867,7 @@ def test_a_raise_that_first_notices_an_emptied_file(
     sqlite.end(session(1))
     (folder / FILE_NAME).write_bytes(b"")
     sqlite.end(session(2))
-    assert sqlite.lookup((session(1), session(2))) == (0, LAST_EPOCH)
+    assert epochs_of(sqlite, session(1), session(2)) == (0, LAST_EPOCH)
 
 
 def test_a_raise_that_first_notices_another_file_does_not_mix_it_with_the_old_log(
@@ -871,7 +880,7 @@ def test_a_raise_that_first_notices_another_file_does_not_mix_it_with_the_old_lo
     sqlite.end(session(1))
     (tmp_path / "other" / FILE_NAME).replace(folder / FILE_NAME)
     sqlite.end(session(2))
-    assert sqlite.lookup((session(1), session(2), session(3))) == (0, LAST_EPOCH, LAST_EPOCH)
+    assert epochs_of(sqlite, session(1), session(2), session(3)) == (0, LAST_EPOCH, LAST_EPOCH)
 
 
 def test_a_list_made_anew_reads_no_log_that_was_left_behind(
@@ -886,7 +895,7 @@ def test_a_list_made_anew_reads_no_log_that_was_left_behind(
     copy.with_name(FILE_NAME + "-journal").write_bytes(b"left")
     left = SQLiteRevocationList(tmp_path / "copy", clock=clock)
     left.bind(SETTINGS)
-    assert left.lookup((session(1),)) == (0,)
+    assert epochs_of(left, session(1)) == (0,)
     assert not copy.with_name(FILE_NAME + "-journal").exists()
     left.close()
 
@@ -909,7 +918,7 @@ def test_raises_sweep_the_whole_list_in_turn(sqlite: SQLiteRevocationList, clock
     for number in range(30):  # these come before the old ones, and stay
         sqlite.end(session(number))
     clock.tick(2)
-    for _ in range(4):
+    for _ in range(5):  # checkpoints lie between them
         sqlite.raise_epoch(session(200))
     assert sqlite.survey(SCOPES.prefix).entries == 31
 

@@ -45,7 +45,8 @@ class MemoryRevocationList(RevocationList):
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = self._held = threading.RLock()
+        self._locks: dict[int, threading.RLock] = {}
         self._epochs: dict[bytes, int] = {}
         # By application: when its entries were made, in that order, so the oldest come first.
         self._made: dict[bytes, OrderedDict[bytes, int]] = {}
@@ -181,11 +182,12 @@ class MemoryRevocationList(RevocationList):
 
     def before_fork(self) -> None:
         """Hold off other threads, so that the child gets a list in one piece."""
-        self._lock.acquire()
+        self._held = self._alone()
+        self._held.acquire()
 
     def after_fork(self) -> None:
         """Go on, in parent and child."""
-        self._lock.release()
+        self._held.release()
 
     def _alone(self) -> threading.RLock:
         """The lock, for `with`; in a forked child after the list was made anew."""
@@ -199,15 +201,16 @@ class MemoryRevocationList(RevocationList):
         Neither process would see the other's revocations, so a session of the one is none of the
         other: it is refused there, rather than served after its logout.
         """
-        with self._lock:
-            if os.getpid() == self._pid:
+        pid = os.getpid()
+        # The parent's lock may have been held by a thread that is not here to let it go.
+        with self._locks.setdefault(pid, threading.RLock()):
+            if pid == self._pid:
                 return
-            self._pid = os.getpid()
-            for entries in (self._epochs, self._made, self._everything_made):
-                entries.clear()
+            self._epochs, self._made, self._everything_made = {}, {}, {}
             self._nonces = Nonces()
-            for prefix in self._histories:
+            for prefix in tuple(self._histories):
                 self._begin(prefix)
+            self._lock, self._pid = self._locks[pid], pid
 
     def _begin(self, prefix: bytes) -> None:
         binding = self.binding(prefix)
