@@ -37,6 +37,8 @@ def _before() -> None:
 
 
 def _after() -> None:
+    if not _forking.locked():
+        return  # a server that forks by itself may tell only of the child, as uWSGI does
     while _held:
         _held.pop().after_fork()
     _forking.release()

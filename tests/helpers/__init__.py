@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .clock import DAY, START, Clock
 from .cookies import LOOKED_AT, sent_cookie
+from .forks import fork_unseen
 from .lists import NetworkList, SwitchableList, age_of, compare, epochs_of
 from .nodes import Node, closing
 from .settings import OTHER_SECRET, SECRET, make_settings
@@ -22,6 +23,7 @@ __all__ = [
     "closing",
     "compare",
     "epochs_of",
+    "fork_unseen",
     "make_settings",
     "sent_cookie",
 ]

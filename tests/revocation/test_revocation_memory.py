@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import threading
@@ -13,14 +12,9 @@ import pytest
 
 from duck_cookie_session.revocation.base import LAST_EPOCH, Witness
 from duck_cookie_session.revocation.memory import MemoryRevocationList
-from tests.helpers import Clock
+from tests.helpers import Clock, fork_unseen
 
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-
-def fork_unseen() -> int:
-    """A fork that Python's hooks are not told of, as that of a server written in C."""
-    return int(ctypes.PyDLL(None).fork())
 
 
 @FORKS

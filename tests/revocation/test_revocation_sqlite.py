@@ -27,7 +27,7 @@ from duck_cookie_session.revocation._sqlite_file import explain
 from duck_cookie_session.revocation.base import LAST_EPOCH, MOST_SCOPES, Scopes, Witness
 from duck_cookie_session.revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
-from tests.helpers import START, Clock, compare, epochs_of, make_settings
+from tests.helpers import START, Clock, compare, epochs_of, fork_unseen, make_settings
 
 SETTINGS = SessionSettings(secret_keys="s" * 32)
 SCOPES = Scopes(SETTINGS)
@@ -127,7 +127,7 @@ def test_it_remembers_a_bounded_number_of_answers(make_sqlite):
     the_list.end(ended)
     for number in range(17_000):
         assert epochs_of(the_list, session(number), ended) == (0, LAST_EPOCH)
-    assert len(the_list._known) <= 16_400
+    assert len(the_list._reader.known) <= 16_400
 
 
 def test_a_file_of_a_newer_format_is_refused(make_sqlite, directory):
@@ -538,11 +538,12 @@ def test_a_file_that_goes_again_and_again_under_load(make_sqlite, directory):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_child_opens_the_file_itself(make_sqlite, directory):
+@pytest.mark.parametrize("fork", ["os.fork", "unseen"])
+def test_a_forked_child_opens_the_file_itself(make_sqlite, directory, fork):
     the_list = make_sqlite()
     before = birth_of(the_list)
     the_list.end(session(1))
-    child = os.fork()
+    child = os.fork() if fork == "os.fork" else fork_unseen()
     if child == 0:
         status = 1
         try:

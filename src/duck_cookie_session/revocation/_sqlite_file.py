@@ -53,10 +53,11 @@ class Database:
         OSError, sqlite3.Error: for `explain` to explain.
     """
 
-    __slots__ = ("_log", "connection", "cursor", "path", "seen")
+    __slots__ = ("_log", "connection", "cursor", "path", "raised", "seen")
 
     def __init__(self, path: Path, busy_timeout: float, replaces: Database | None = None) -> None:
         self.path: str = str(path)
+        self.raised: set[bytes] = set()  # applications that a raise was made for here
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone_in(path.parent, busy_timeout):
             if not path.exists() or path.stat().st_size == 0:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,17 +20,15 @@ from ._history import (
     proves,
     warn_made_anew,
 )
-from ._sqlite_file import Database, Signature, explain, signature
+from ._sqlite_connections import Reader, Writer
+from ._sqlite_file import Database, explain
 from ._sqlite_rows import (
-    ABSENT,
-    Entry,
     Kept,
     count,
     epoch_of,
     keep,
     kept_of,
     put,
-    read,
     sweep,
 )
 from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Standing, Survey, Witness
@@ -78,20 +75,11 @@ class SQLiteRevocationList(RevocationList):
                 "it is the setting SESSION_DIR."
             )
         self._path = Path(directory).absolute() / FILE_NAME
-        self._path_text = str(self._path)
         self._clock = clock
         self._busy_timeout = busy_timeout
-        # Two connections: lookups never wait for a commit. SQLite tells the reader of every
-        # commit by another connection, so of our own writes too.
-        self._read_lock = threading.RLock()
-        self._reader: Database | None = None
-        self._version: tuple[int] | None = None
-        self._known: dict[bytes, Entry] = {}
-        self._kept: dict[bytes, Kept] = {}
-        self._write_lock = threading.RLock()
-        self._writer: Database | None = None
+        self._reader = Reader(self._path, busy_timeout)
+        self._writer = Writer(self._path, busy_timeout)
         self._swept: dict[bytes, bytes] = {}
-        self._raised_in: dict[bytes, Signature | None] = {}  # the file of the last raise
         self._nonces = Nonces()
         watch_forks(self)
 
@@ -101,10 +89,10 @@ class SQLiteRevocationList(RevocationList):
         """What stands now; see `RevocationList.lookup`."""
         prefix = scopes[0][:PREFIX_BYTES]
         asked = [*scopes, checkpoint_scope(prefix, checkpoint)] if checkpoint else scopes
-        kept, entries = self._read(prefix, asked)
+        kept, entries = self._reader.read(prefix, asked)
         if self._lacks(prefix, kept):
             self._begin(prefix)
-            kept, entries = self._read(prefix, asked)
+            kept, entries = self._reader.read(prefix, asked)
         history = kept.history if kept is not None else History(0, 0, 0, 0)
         now = max(microseconds(self._clock), history.clock)
         standing = entries[: len(scopes)]
@@ -118,11 +106,11 @@ class SQLiteRevocationList(RevocationList):
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
 
-        def work(writer: sqlite3.Connection) -> int:
-            standing = epoch_of(writer, scope)
+        def work(writer: Database) -> int:
+            standing = epoch_of(writer.connection, scope)
             return standing if standing == LAST_EPOCH else self._put(writer, scope, standing)
 
-        return self._write(work)
+        return self._writer.write(work)
 
     def compare_and_raise(
         self,
@@ -135,56 +123,55 @@ class SQLiteRevocationList(RevocationList):
     ) -> int | None:
         """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
 
-        def work(writer: sqlite3.Connection) -> int | None:
-            standing = epoch_of(writer, scope)
+        def work(writer: Database) -> int | None:
+            if nonce in self._nonces:
+                return self._nonces.answer(nonce)
+            standing = epoch_of(writer.connection, scope)
             if standing != expected or standing == LAST_EPOCH:
                 return None
             return self._put(writer, scope, standing, LAST_EPOCH if last else value)
 
-        with self._write_lock:
-            if nonce in self._nonces:
-                return self._nonces.answer(nonce)
-            return self._nonces.keep(nonce, self._write(work))
+        return self._nonces.keep(nonce, self._writer.write(work))
 
     def end(self, scope: bytes) -> None:
         """Give a session or a group its last epoch."""
 
-        def work(writer: sqlite3.Connection) -> None:
-            standing = epoch_of(writer, scope)
+        def work(writer: Database) -> None:
+            standing = epoch_of(writer.connection, scope)
             if standing != LAST_EPOCH:
                 self._put(writer, scope, standing, LAST_EPOCH)
 
-        self._write(work)
+        self._writer.write(work)
 
     def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
         """Raise everything if a token proves that the list forgot."""
         prefix = scope[:PREFIX_BYTES]
 
-        def work(writer: sqlite3.Connection) -> int | None:
+        def work(writer: Database) -> int | None:
             kept = self._kept_in(writer, prefix)
-            everything = epoch_of(writer, scope)
+            everything = epoch_of(writer.connection, scope)
             proven = proves(
                 witness,
                 kept.history,
                 everything=everything,
-                kept=epoch_of(writer, checkpoint_scope(prefix, witness.checkpoint)),
+                kept=epoch_of(writer.connection, checkpoint_scope(prefix, witness.checkpoint)),
                 now=microseconds(self._clock),
                 retention=kept.retention,
             )
             return self._put(writer, scope, max(everything, witness.everything)) if proven else None
 
-        return self._write(work)
+        return self._writer.write(work)
 
     def new_birth(self, prefix: bytes) -> int:
         """Draw a new birth for one application; see `RevocationList.new_birth`."""
 
-        def work(writer: sqlite3.Connection) -> int:
+        def work(writer: Database) -> int:
             kept, now = self._kept_in(writer, prefix), microseconds(self._clock)
             history = History.begun(now, keeps_birth=True, clock=kept.history.clock)
-            keep(writer, prefix, kept._replace(history=history))
+            keep(writer.connection, prefix, kept._replace(history=history))
             return history.birth
 
-        return self._write(work)
+        return self._writer.write(work)
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many.
@@ -198,12 +185,12 @@ class SQLiteRevocationList(RevocationList):
                 start = after
 
                 def work(
-                    writer: sqlite3.Connection, prefix: bytes = prefix, start: bytes = start
+                    writer: Database, prefix: bytes = prefix, start: bytes = start
                 ) -> tuple[bytes | None, int, int]:
                     before = microseconds(self._clock) - self._kept_in(writer, prefix).retention
-                    return sweep(writer, prefix, start, _PURGED_AT_ONCE, before)
+                    return sweep(writer.connection, prefix, start, _PURGED_AT_ONCE, before)
 
-                after, looked, gone = self._write(work)
+                after, looked, gone = self._writer.write(work)
                 looked_at += looked
                 removed += gone
                 if progress is not None:
@@ -214,18 +201,19 @@ class SQLiteRevocationList(RevocationList):
         """Whether the application has used the list in this file, if there is one."""
         if not self._path.exists():
             return False
-        kept, _ = self._read(prefix, ())
+        kept, _ = self._reader.read(prefix, ())
         return kept is not None
 
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are those of the files."""
-        with self._explained():
-            database = Database(self._path, self._busy_timeout)
-            with contextlib.closing(database):
+        try:
+            with contextlib.closing(Database(self._path, self._busy_timeout)) as database:
                 entries, made = count(database.connection, prefix)
                 kept = kept_of(database.connection, prefix)
                 log = self._path.with_name(FILE_NAME + "-wal")
                 size = self._path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+        except (sqlite3.Error, OSError) as error:
+            raise explain(self._path, error) from error
         if made is None:
             return Survey(0, size, None, None)
         oldest, own = made / 1_000_000, self.binding(prefix).retention
@@ -237,117 +225,18 @@ class SQLiteRevocationList(RevocationList):
 
     def close(self) -> None:
         """Close the file once calls under way have ended; the next call opens it again."""
-        with self._write_lock:
-            self._drop_writer()
-        with self._read_lock:
-            self._drop_reader()
+        self._writer.close()
+        self._reader.close()
 
     def before_fork(self) -> None:
-        """Close the file, so that the child inherits nothing of it.
-
-        SQLite must not see a connection carried over a fork: its locks belong to the parent, and
-        a child that trusts them loses commits. (sqlite.org/howtocorrupt.html, section 2.6)
-        """
-        self._write_lock.acquire()
-        self._read_lock.acquire()
-        self._drop_writer()
-        self._drop_reader()
+        """Close the file, so that the child inherits nothing of it."""
+        self._writer.hold()
+        self._reader.hold()
 
     def after_fork(self) -> None:
         """Go on, in parent and child."""
-        self._read_lock.release()
-        self._write_lock.release()
-
-    # Reading.
-
-    def _read(self, prefix: bytes, scopes: Sequence[bytes]) -> tuple[Kept | None, Sequence[Entry]]:
-        with self._read_lock:
-            try:
-                reader = self._open_reader()
-                version = reader.cursor.execute("PRAGMA data_version").fetchone()
-                if version != self._version:
-                    self._forget()
-                    self._version = version
-                kept = self._kept.get(prefix)
-                known = [self._known.get(scope) for scope in scopes]
-                if kept is not None and None not in known:
-                    return kept, known  # type: ignore[return-value]  # mypy can't see that
-                kept, entries = read(reader.cursor, prefix, scopes)
-            except (sqlite3.Error, OSError) as error:
-                self._drop_reader()
-                raise explain(self._path, error) from error
-            if len(self._known) > _REMEMBERED:
-                self._known.clear()
-            if kept is not None:
-                self._kept[prefix] = kept
-            found = [entries.get(scope, ABSENT) for scope in scopes]
-            self._known.update(zip(scopes, found, strict=True))
-        return kept, found
-
-    def _forget(self) -> None:
-        self._known.clear()
-        self._kept.clear()
-
-    # Called with the read lock held.
-
-    def _open_reader(self) -> Database:
-        """The reader, opened anew when the file was removed, replaced or written from outside.
-
-        A checkpoint writes to the file as well, about every 300 raises; opening is cheap enough.
-        """
-        reader = self._reader
-        if reader is None or signature(self._path_text) != reader.seen:
-            reader = Database(self._path, self._busy_timeout, replaces=reader)
-            self._drop_reader()
-            self._reader = reader
-        return reader
-
-    def _drop_reader(self) -> None:
-        self._forget()
-        self._version = None
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    # Writing.
-
-    def _write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work` in a transaction; what it returns is durable then.
-
-        Where the file was removed or replaced meanwhile, the commit went to a file that nobody
-        reads any more: done again in the new one.
-        """
-        if not self._write_lock.acquire(timeout=self._busy_timeout):
-            raise explain(self._path, TimeoutError("another thread is writing"))
-        try:
-            with self._explained():
-                for _ in range(_TRIES):
-                    writer = self._open_writer()
-                    writer.begin(self._busy_timeout)
-                    result = work(writer.connection)
-                    writer.connection.execute("COMMIT")
-                    if writer.is_current():
-                        return result
-                raise OSError("the file is being replaced again and again")
-        except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
-            self._drop_writer()
-            raise
-        finally:
-            self._write_lock.release()
-
-    def _open_writer(self) -> Database:
-        writer = self._writer
-        if writer is None or not writer.is_current():
-            writer = Database(self._path, self._busy_timeout, replaces=writer)
-            writer.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits
-            self._drop_writer()
-            self._writer = writer
-        return writer
-
-    def _drop_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._reader.release()
+        self._writer.release()
 
     def _lacks(self, prefix: bytes, kept: Kept | None) -> bool:
         """Whether the file does not know yet what this process needs of it."""
@@ -358,18 +247,18 @@ class SQLiteRevocationList(RevocationList):
     def _begin(self, prefix: bytes) -> None:
         """Have the file know the application, and how long this process needs its entries."""
 
-        def work(writer: sqlite3.Connection) -> bool:
-            before, kept = kept_of(writer, prefix), self._kept_in(writer, prefix)
+        def work(writer: Database) -> bool:
+            before, kept = kept_of(writer.connection, prefix), self._kept_in(writer, prefix)
             if kept != before:
-                keep(writer, prefix, kept)
+                keep(writer.connection, prefix, kept)
             return before is None or before.history.birth != kept.history.birth
 
-        if self._write(work):
-            warn_made_anew(self.binding(prefix), self._path_text)
+        if self._writer.write(work):
+            warn_made_anew(self.binding(prefix), str(self._path))
 
-    def _kept_in(self, writer: sqlite3.Connection, prefix: bytes) -> Kept:
+    def _kept_in(self, writer: Database, prefix: bytes) -> Kept:
         """What the file keeps of an application, and what this process needs it to keep."""
-        kept, binding = kept_of(writer, prefix), self.binding(prefix)
+        kept, binding = kept_of(writer.connection, prefix), self.binding(prefix)
         clock = 0 if kept is None else kept.history.clock
         if kept is None or (binding.keeps_birth and not kept.history.birth):
             now = microseconds(self._clock)
@@ -380,32 +269,22 @@ class SQLiteRevocationList(RevocationList):
     def _retention(self, prefix: bytes) -> int:
         return int(self.binding(prefix).retention * 1_000_000)
 
-    def _put(
-        self, writer: sqlite3.Connection, scope: bytes, standing: int, epoch: int | None = None
-    ) -> int:
+    def _put(self, writer: Database, scope: bytes, standing: int, epoch: int | None = None) -> int:
         """Write an entry under the next number, which is its epoch unless another is given."""
         prefix = scope[:PREFIX_BYTES]
-        kept, file = self._kept_in(writer, prefix), signature(self._path_text)
-        now = microseconds(self._clock)
-        # Another signature than at the last raise: SQLite has written the file, or somebody has.
-        elsewhere = prefix not in self._raised_in or self._raised_in[prefix] != file
+        kept, now = self._kept_in(writer, prefix), microseconds(self._clock)
         floor = 0 if epoch == LAST_EPOCH else standing
+        # A file that was just opened may be another than before, or an older state of it.
+        elsewhere = prefix not in writer.raised
         history, replaced = kept.history.raised(now, floor, elsewhere=elsewhere)
         if replaced is not None:
             scope_of_replaced = checkpoint_scope(prefix, replaced.checkpoint)
-            put(writer, scope_of_replaced, replaced.clock, history.clock)
+            put(writer.connection, scope_of_replaced, replaced.clock, history.clock)
         epoch = history.clock if epoch is None else epoch
-        put(writer, scope, epoch, history.clock)
-        keep(writer, prefix, kept._replace(history=history))
-        self._raised_in[prefix] = file
+        put(writer.connection, scope, epoch, history.clock)
+        keep(writer.connection, prefix, kept._replace(history=history))
+        writer.raised.add(prefix)
         start = self._swept.get(prefix, prefix)
-        after, _, _ = sweep(writer, prefix, start, _SWEPT_AT_ONCE, now - kept.retention)
+        after, _, _ = sweep(writer.connection, prefix, start, _SWEPT_AT_ONCE, now - kept.retention)
         self._swept[prefix] = after or prefix
         return epoch
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise explain(self._path, error) from error

@@ -1,0 +1,187 @@
+"""The two connections of SQLiteRevocationList: one reads and remembers, one writes.
+
+Two, so that lookups never wait for a commit. SQLite tells the reader of every commit by another
+connection, so of our own writes too.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ._sqlite_file import Database, explain, signature
+from ._sqlite_rows import ABSENT, Entry, Kept, read
+
+_REMEMBERED = 16_384  # scopes, about 2 MB
+_TRIES = 3
+
+Result = TypeVar("Result")
+
+_abandoned: list[Database] = []  # closed by a child, they would disturb the parent
+
+
+class _Connection:
+    """One connection, opened when it is needed, and the lock of whoever uses it.
+
+    Args:
+        path: the file.
+        busy_timeout: seconds to wait for others.
+    """
+
+    def __init__(self, path: Path, busy_timeout: float) -> None:
+        self._path = path
+        self._path_text = str(path)
+        self._busy_timeout = busy_timeout
+        self._database: Database | None = None
+        self._pid = os.getpid()
+        self._lock = self._held = threading.RLock()
+        self._locks: dict[int, threading.RLock] = {}
+
+    def close(self) -> None:
+        """Close it once calls under way have ended; the next call opens it again."""
+        with self._own_lock():
+            self._drop()
+
+    def hold(self) -> None:
+        """Close it and let nobody open it until `release`.
+
+        SQLite must not see a connection carried over a fork: its locks belong to the parent, and
+        a child that trusts them loses commits. (sqlite.org/howtocorrupt.html, section 2.6)
+        """
+        self._held = self._own_lock()
+        self._held.acquire()
+        self._drop()
+
+    def release(self) -> None:
+        """Go on."""
+        self._held.release()
+
+    def _own_lock(self) -> threading.RLock:
+        """The lock, for `with`; in a child forked without Python's hooks another one."""
+        if os.getpid() != self._pid:
+            self._begin_in_child()
+        return self._lock
+
+    def _begin_in_child(self) -> None:
+        """Leave the parent's connection alone, and its lock, which a thread of it may hold."""
+        pid = os.getpid()
+        with self._locks.setdefault(pid, threading.RLock()):
+            if pid == self._pid:
+                return
+            if self._database is not None:
+                _abandoned.append(self._database)
+                self._database = None
+            self._drop()
+            self._lock, self._pid = self._locks[pid], pid
+
+    def _current(self) -> Database:
+        """The connection, opened anew where the file was removed, replaced or written to.
+
+        SQLite writes to it as well, when it empties its log, about every 300 raises; opening is
+        cheap enough. Called with the lock held.
+        """
+        database = self._database
+        if database is None or signature(self._path_text) != database.seen:
+            opened = self._open(database)
+            self._drop()
+            database = self._database = opened
+        return database
+
+    def _open(self, replaces: Database | None) -> Database:
+        return Database(self._path, self._busy_timeout, replaces)
+
+    def _drop(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+class Reader(_Connection):
+    """Reads, and remembers what it read until somebody commits."""
+
+    def __init__(self, path: Path, busy_timeout: float) -> None:
+        super().__init__(path, busy_timeout)
+        self.known: dict[bytes, Entry] = {}
+        self._kept: dict[bytes, Kept] = {}
+        self._version: tuple[int] | None = None
+
+    def read(self, prefix: bytes, scopes: Sequence[bytes]) -> tuple[Kept | None, Sequence[Entry]]:
+        """What is kept of an application (None: it is not known yet), and the entries of scopes.
+
+        Raises:
+            RevocationListUnavailable: the file can't be read.
+        """
+        with self._own_lock():
+            try:
+                reader = self._current()
+                version = reader.cursor.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    self._forget()
+                    self._version = version
+                kept = self._kept.get(prefix)
+                known = [self.known.get(scope) for scope in scopes]
+                if kept is not None and None not in known:
+                    return kept, known  # type: ignore[return-value]  # mypy can't see that
+                kept, entries = read(reader.cursor, prefix, scopes)
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise explain(self._path, error) from error
+            if len(self.known) > _REMEMBERED:
+                self.known.clear()
+            if kept is not None:
+                self._kept[prefix] = kept
+            found = [entries.get(scope, ABSENT) for scope in scopes]
+            self.known.update(zip(scopes, found, strict=True))
+        return kept, found
+
+    def _forget(self) -> None:
+        self.known.clear()
+        self._kept.clear()
+
+    def _drop(self) -> None:
+        self._forget()
+        self._version = None
+        super()._drop()
+
+
+class Writer(_Connection):
+    """Writes, a transaction at a time."""
+
+    def write(self, work: Callable[[Database], Result]) -> Result:
+        """Run `work` in a transaction; what it returns is durable then.
+
+        Where the file was removed or replaced meanwhile, the commit went to a file that nobody
+        reads any more: done again in the new one.
+
+        Raises:
+            RevocationListUnavailable: nothing was written.
+        """
+        lock = self._own_lock()
+        if not lock.acquire(timeout=self._busy_timeout):
+            raise explain(self._path, TimeoutError("another thread is writing"))
+        try:
+            for _ in range(_TRIES):
+                writer = self._current()
+                writer.begin(self._busy_timeout)
+                result = work(writer)
+                writer.connection.execute("COMMIT")
+                if writer.is_current():
+                    return result
+            raise OSError("the file is being replaced again and again")
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            raise explain(self._path, error) from error
+        except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
+            self._drop()
+            raise
+        finally:
+            lock.release()
+
+    def _open(self, replaces: Database | None) -> Database:
+        opened = super()._open(replaces)
+        opened.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits
+        return opened
