@@ -309,16 +309,8 @@ class TestFormat:
         assert pack({0: value}).hex() == "8100" + expected.replace(" ", "")
 
 
-class Colour(enum.IntEnum):
+class Colour(enum.Enum):
     RED = 1
-
-
-class Text(str):
-    __slots__ = ()
-
-
-class Point(collections.namedtuple("Point", "x y")):
-    __slots__ = ()
 
 
 class OtherZone(tzinfo):
@@ -340,10 +332,6 @@ def zone_without_key() -> ZoneInfo:
 
 REFUSED: list[tuple[Any, str]] = [
     (Colour.RED, "Colour"),
-    (Text("SECRET"), "Text"),
-    (Point(1, 2), "Point"),
-    (collections.OrderedDict(a=1), "collections.OrderedDict"),
-    (collections.defaultdict(list), "collections.defaultdict"),
     (bytearray(b"SECRET"), "bytearray"),
     (bytearray(), "bytearray"),
     (memoryview(b"SECRET"), "memoryview"),
@@ -400,7 +388,6 @@ class TestRefusals:
             ((1, 2), "tuple"),
             (frozenset({1}), "frozenset"),
             (Colour.RED, "Colour"),
-            (Text("SECRET"), "Text"),
             (memoryview(b"SECRET"), "memoryview"),
             (msgpack.ExtType(1, b""), "ExtType"),
             (msgpack.Timestamp(7), "Timestamp"),
@@ -545,6 +532,9 @@ class TestHostileBytes:
             "810091c800000 1".replace(" ", ""),  # a mark spelled long
             "810093c700020101",  # a set with an element twice
             "810092c7000290",  # a set of lists
+            "8192c700010100",  # a tuple as a key
+            "810081" + "92c700030100",  # a frozenset as one
+            "8191c7000100",
             "819000",  # a list as a key
             "818000",
             "8100d4ff00",  # Timestamps: unknown to a session
@@ -578,7 +568,23 @@ class TestHostileBytes:
             "8100c70507" + (86_400_000_000 << 1).to_bytes(5, "big").hex(),
             "8100c70908" + "7f" + "ff" * 8,
             "8100c70a08" + "00" * 10,
+            "8100c70004",  # large integers that are not large, or padded
+            "8100d40405",
+            "8100d704" + "ff" * 8,
+            "8100c7090400" + "ff" * 8,
+            "8100c70a0400" + "01" + "00" * 8,
+            "8100c70a04ff" + "fe" + "00" * 8,
+            "8100c70e05" + "00" * 8 + "01" + "0003938700",  # an offset of whole minutes
+            "8100c70f05" + "00" * 8 + "01" + "00000f424000",  # ... with a byte too many
+            "8100c71105" + "00" * 8 + "02" + "0000000000" + b"UTC".hex(),  # a name unneeded
+            "8100d40800",  # a timedelta, padded
+            "8100d508007f",
+            "8100d508ff80",
             "8100c70009",
+            *(
+                f"8100c7{len(text):02x}09{text.encode().hex()}"
+                for text in ("1e5", " 1", "1_0", "+1", "1E5", "inf", "nan", "Infinity", "0E0", "1.")
+            ),
             "8100d40978",
             "8100d409ff",
             "8100d40a00",

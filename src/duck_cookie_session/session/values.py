@@ -10,6 +10,7 @@ from uuid import UUID
 from ..errors import InvalidArgument
 from ..settings import COOKIE_LIMIT
 from ..token.claims import MAX_LIFETIME, MAX_TIME
+from ..token.stored import as_stored, stored_type
 
 _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
 
@@ -56,6 +57,8 @@ def subject_text(value: object) -> str | None:
     """
     if value is None or (type(value) is str and len(value) <= COOKIE_LIMIT):
         return value
+    if stored_type(type(value)) in (str, int, UUID):
+        value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidArgument(
             f"A subject is a {type(value).__name__}; it must be a str, an int or a UUID."

@@ -1,5 +1,7 @@
 """Session dict <-> msgpack bytes, every value coming back equal and of the same type.
 
+A value of a subclass comes back as the type that it extends: `stored.py`.
+
 Plain msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md) holds None, bool, int from
 -2^63 to 2^64 - 1, float (64 bits), str, bytes, list and dict. str is UTF-8, a lone surrogate being
 written as the three bytes that UTF-8 would give it ("surrogatepass"). The rest are extension
@@ -42,36 +44,24 @@ the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from functools import partial
 from gc import get_referents
 from typing import Any, Final
-from uuid import UUID
 
 import msgpack
 
 from ..errors import SessionSerializationError
-from .scalars import DECODERS, ENCODERS, UnknownZone, extension, type_name
+from .offences import find_offence, key_text, path_text
+from .scalars import DECODERS, ENCODERS, UnknownZone, extension
+from .stored import CONTAINERS, PLAIN_SCALARS, UNHASHABLE, as_stored, type_name
+from .stored import IMMUTABLE_TYPES as IMMUTABLE_TYPES
 
-#: Types whose values can't change in place; these are the scalars, and what a dict key may be.
-IMMUTABLE_TYPES: Final[frozenset[type]] = frozenset(
-    {type(None), bool, int, float, str, bytes} | {datetime, date, time, timedelta, Decimal, UUID}
-)
-_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 _SIMPLE: Final = IMMUTABLE_TYPES | {dict, list}
-_PLAIN_SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
-_PLAIN: Final = _PLAIN_SCALARS | {dict, list}
+_PLAIN: Final = PLAIN_SCALARS | {dict, list}
 
-_ALLOWED: Final = (
-    "None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time, "
-    "timedelta, Decimal, UUID"
-)
 _TOO_DEEP: Final = "is nested deeper than msgpack can hold: flatten the data"
 _CHANGED: Final = "session was changed by another thread while it was packed: save it again"
-_ELEMENT: Final = object()  # the step from a set to one of its elements, which has no name
-
 # --- packing ------------------------------------------------------------------------------------
 
 
@@ -79,13 +69,14 @@ def pack(data: dict[Any, Any]) -> bytes:
     """The session as bytes. No other thread may change it meanwhile.
 
     Raises:
-        SessionSerializationError: a value or key of another type (subclasses included), a cycle,
-            or nesting too deep; the message names the path and the type, never a value. Or a dict
-            or set of it was changed meanwhile.
+        SessionSerializationError: a value or key of another type, a cycle, or nesting too deep;
+            the message names the path and the type, never a value. Or a dict or set of it was
+            changed meanwhile.
     """
     if type(data) is not dict:
         raise SessionSerializationError(f"session is of type {type_name(type(data))}: give a dict")
     packed, failure = None, None
+    last_conversion = _last_conversion[0]
     try:
         # The list takes one of the packer's levels, because an empty innermost container would
         # otherwise be packed one level deeper than the unpacker goes.
@@ -94,19 +85,22 @@ def pack(data: dict[Any, Any]) -> bytes:
         failure = type(error)
     # msgpack takes bytearray, memoryview, ExtType and Timestamp unasked, always as a binary or an
     # extension. Without a byte that could begin one there is nothing to look for.
-    if packed is not None and (
-        not packed.translate(None, _NO_BIN_OR_EXT) or _holds_simple_types(data)
+    # A container that was converted may stand where none can be read: in a set, or as a key.
+    if (
+        packed is not None
+        and _last_conversion[0] is last_conversion
+        and (not packed.translate(None, _NO_BIN_OR_EXT) or _holds_simple_types(data))
     ):
         return packed
     if failure is RuntimeError:
         raise SessionSerializationError(_CHANGED)
     try:
-        reason, steps = _find_offence(data)
+        reason, steps = find_offence(data)
     except RuntimeError:
         raise SessionSerializationError(_CHANGED) from None
     if packed is not None and reason is None:
         return packed
-    raise SessionSerializationError(f"{_path(steps)} {reason or _TOO_DEEP}")
+    raise SessionSerializationError(f"{path_text(steps)} {reason or _TOO_DEEP}")
 
 
 def key_sizes(data: dict[Any, Any]) -> list[tuple[str, int]]:
@@ -115,7 +109,7 @@ def key_sizes(data: dict[Any, Any]) -> list[tuple[str, int]]:
     Raises:
         SessionSerializationError: as `pack`.
     """
-    sizes = [(_key_text(key), len(pack({key: value})) - 1) for key, value in data.items()]
+    sizes = [(key_text(key), len(pack({key: value})) - 1) for key, value in data.items()]
     return sorted(sizes, key=lambda size: -size[1])
 
 
@@ -144,15 +138,40 @@ def _packed(value: object) -> bytes:
 def _default(value: object) -> object:
     """What msgpack is to pack instead of a value that it does not know."""
     replace = _REPLACEMENTS.get(type(value))
-    if replace is None:
-        raise TypeError  # _find_offence says where and what
-    return replace(value)
+    if replace is not None:
+        return replace(value)
+    stored = as_stored(value)  # or a TypeError: find_offence says where and what
+    kind = type(stored)
+    if kind in CONTAINERS:
+        _last_conversion[0] = object()
+    if kind in UNHASHABLE - {set} or (kind in PLAIN_SCALARS and not _is_wide(stored)):
+        return stored
+    return _REPLACEMENTS[kind](stored)
 
 
+def _is_wide(value: object) -> bool:
+    return type(value) is int and not -(1 << 63) <= value < 1 << 64
+
+
+# Another object after each container of a subclass, so that no two threads can mistake theirs.
+_last_conversion: Final[list[object]] = [None]
 _new_packer: Callable[..., Any] = partial(
     msgpack.Packer, strict_types=True, default=_default, buf_size=4096
 )
 _idle_packers: Final[list[Any]] = []
+
+
+def _holds_simple_types(data: dict[Any, Any]) -> bool:
+    """Whether all is scalars, lists and dicts; level by level at the speed of C."""
+    level: list[Any] = [data]
+    while level:
+        level = get_referents(*level)
+        if not _PLAIN.issuperset(map(type, level)):
+            if not _SIMPLE.issuperset(map(type, level)):
+                return False
+            # A UUID refers to its class, and the class to half of the interpreter.
+            level = [value for value in level if type(value) in (dict, list)]
+    return True
 
 
 _TUPLE: Final = extension(1, b"")
@@ -167,6 +186,10 @@ def _sorted_set(mark: msgpack.ExtType, elements: Iterable[Any]) -> list[Any]:
 def _unfolded(element: Any) -> Any:
     # Nested sets are sorted before they are packed as a sorting key, else every level would sort
     # those below it twice.
+    if type(element) in IMMUTABLE_TYPES:
+        return element
+    if type(element) not in CONTAINERS:
+        element = as_stored(element)
     if type(element) is tuple:
         return [_TUPLE, *map(_unfolded, element)]
     if type(element) is frozenset:
@@ -208,7 +231,7 @@ def unpack(packed: bytes) -> dict[Any, Any]:
         if type(data) is not dict:
             trouble = "not a map"
         # msgpack makes Timestamps (code -1, of 4, 8 or 12 bytes) without asking the hook.
-        elif 0xFF in packed and _MAYBE_TIMESTAMP(packed) and _find_offence(data)[0]:
+        elif 0xFF in packed and _MAYBE_TIMESTAMP(packed) and find_offence(data)[0]:
             trouble = "unknown extension"
         else:
             return data
@@ -258,114 +281,18 @@ def _unpack_marked(packed: bytes) -> Any:
             raise ValueError  # a set with an element twice
         return made
 
-    data = _unpackb(packed, ext_hook=decode, list_hook=close)
+    data = _unpackb(packed, ext_hook=decode, list_hook=close, object_hook=_scalar_keys)
     if unused:
         raise ValueError  # a mark elsewhere than first in an array
     return data
 
 
+def _scalar_keys(made: dict[Any, Any]) -> dict[Any, Any]:
+    # Only here can a tuple or frozenset be a key; what else nests is no key for Python either.
+    if not IMMUTABLE_TYPES.issuperset(map(type, made)):
+        raise ValueError
+    return made
+
+
 def _decode(code: int, payload: bytes) -> Any:
     return DECODERS[code](payload)
-
-
-# --- what can't be packed, and where ------------------------------------------------------------
-
-
-def _holds_simple_types(data: dict[Any, Any]) -> bool:
-    """Whether all is scalars, lists and dicts; level by level at the speed of C."""
-    level: list[Any] = [data]
-    while level:
-        level = get_referents(*level)
-        if not _PLAIN.issuperset(map(type, level)):
-            if not _SIMPLE.issuperset(map(type, level)):
-                return False
-            # A UUID refers to its class, and the class to half of the interpreter.
-            level = [value for value in level if type(value) in (dict, list)]
-    return True
-
-
-def _find_offence(data: object) -> tuple[str | None, list[object]]:
-    """What can't be packed and the steps to it; if nothing, None and the steps that go deepest."""
-    steps: list[object] = []
-    if reason := _refusal(data):
-        return reason, steps
-    deepest: list[object] = []
-    stack = [(id(data), _inside(data))]
-    open_ids = {id(data)}
-    while stack:
-        for step, value in stack[-1][1]:
-            if type(value) in _PLAIN_SCALARS:
-                continue
-            steps.append(step)
-            if reason := _refusal(value):
-                return reason, steps
-            if type(value) in _CONTAINERS:
-                if id(value) in open_ids:
-                    return "holds itself: a session can't hold a cycle", steps
-                if len(steps) > len(deepest):
-                    deepest = steps.copy()
-                open_ids.add(id(value))
-                stack.append((id(value), _inside(value)))
-                break
-            steps.pop()
-        else:
-            open_ids.discard(stack.pop()[0])
-            if steps:
-                steps.pop()
-    return None, deepest
-
-
-def _inside(container: Any) -> Iterator[tuple[object, object]]:
-    if type(container) is dict:
-        return iter(container.items())
-    if type(container) in (list, tuple):
-        return iter(enumerate(container))
-    return ((_ELEMENT, element) for element in container)
-
-
-def _key_refusal(container: dict[Any, Any]) -> str | None:
-    if _PLAIN_SCALARS.issuperset(map(type, container)):
-        return None
-    for key in container:
-        if type(key) in _CONTAINERS:
-            return f"has a key of type {type_name(type(key))}: a key is a str, an int or a scalar"
-        if reason := _refusal(key):
-            return f"has a key that {reason}"
-    return None
-
-
-def _refusal(value: object) -> str | None:
-    kind = type(value)
-    if type(value) is dict:
-        return _key_refusal(value)
-    if kind is datetime or kind is time:
-        try:
-            ENCODERS[kind](value)
-        except ValueError as error:  # its time zone
-            return str(error)
-    if kind in IMMUTABLE_TYPES or kind in _CONTAINERS:
-        return None
-    if kind in (bytearray, memoryview):
-        return f"is of type {kind.__name__}: store bytes(...) of it"
-    for base in kind.__mro__:
-        if base in IMMUTABLE_TYPES or base in _CONTAINERS:
-            return (
-                f"is of type {type_name(kind)}, which would come back as plain {base.__name__}: "
-                f"convert it to {base.__name__}"
-            )
-    return f"is of type {type_name(kind)}, which a session can't hold: convert it to {_ALLOWED}"
-
-
-def _path(steps: list[object]) -> str:
-    """As in session['cart'][3]; an element of a set is {element}; a long path loses its middle."""
-    parts = ["{element}" if step is _ELEMENT else f"[{_key_text(step)}]" for step in steps]
-    if len(parts) > 12:
-        parts[8:-2] = ["..."]
-    return "".join(["session", *parts])
-
-
-def _key_text(key: object) -> str:
-    if type(key) is int and key.bit_length() > 256:
-        return f"<int of {key.bit_length()} bits>"  # Python refuses to print the largest
-    text = repr(key)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,7 +1,8 @@
 """The scalars that plain msgpack lacks, to the payloads of extension types and back.
 
 The bytes are documented in `payload.py`. Encoders raise `ValueError` with a text for the user;
-decoders raise some `ValueError`, `ArithmeticError` or `LookupError` for a payload that is none.
+decoders raise some `ValueError`, `ArithmeticError` or `LookupError` for a payload that no encoder
+gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgpack
+
+from .stored import type_name
 
 _US: Final = timedelta(microseconds=1)
 _DAY_US: Final = 86_400_000_000
@@ -49,6 +52,10 @@ def _encode_time(value: time) -> msgpack.ExtType:
     return extension(7, head + _encode_zone(value.tzinfo))
 
 
+def _decimal_text(value: Decimal) -> bytes:
+    return str(value).upper().encode("ascii")
+
+
 def _since_midnight(clock: datetime | time) -> int:
     seconds = clock.hour * 3600 + clock.minute * 60 + clock.second
     return seconds * 1_000_000 + clock.microsecond
@@ -67,8 +74,8 @@ def _encode_zone(zone: tzinfo | None) -> bytes:
         if offset % _MINUTE_US:
             return b"\1" + offset.to_bytes(5, "big", signed=True)
         return b"\0" + (offset // _MINUTE_US).to_bytes(2, "big", signed=True)
-    if type(zone) is ZoneInfo:
-        if type(zone.key) is str and _zone_of_key(zone.key) is not None:
+    if isinstance(zone, ZoneInfo):
+        if isinstance(zone.key, str) and _zone_of_key(zone.key) is not None:
             return b"\3" + zone.key.encode("ascii")
         raise ValueError("has a ZoneInfo without a key that this machine knows: use ZoneInfo(key)")
     raise ValueError(
@@ -82,7 +89,7 @@ ENCODERS: Final[dict[type, Callable[[Any], msgpack.ExtType]]] = {
     date: lambda value: extension(6, value.toordinal().to_bytes(3, "big")),
     time: _encode_time,
     timedelta: lambda value: extension(8, _signed(value // _US)),
-    Decimal: lambda value: extension(9, str(value).upper().encode("ascii")),
+    Decimal: lambda value: extension(9, _decimal_text(value)),
     UUID: lambda value: extension(10, value.bytes),
 }
 
@@ -107,11 +114,13 @@ def _decode_zone(tail: bytes) -> tzinfo | None:
     kind, rest = tail[0], tail[1:]
     if kind == 0 and len(rest) == 2:
         return timezone(timedelta(minutes=int.from_bytes(rest, "big", signed=True)))
-    if kind == 1 and len(rest) == 5:
-        return timezone(timedelta(microseconds=int.from_bytes(rest, "big", signed=True)))
-    if kind == 2 and len(rest) >= 5:
-        offset = timedelta(microseconds=int.from_bytes(rest[:5], "big", signed=True))
-        return timezone(offset, rest[5:].decode(*_UTF8))
+    if kind in (1, 2) and len(rest) >= 5:
+        offset = int.from_bytes(rest[:5], "big", signed=True)
+        plain, name = timezone(timedelta(microseconds=offset)), rest[5:].decode(*_UTF8)
+        if kind == 1 and not name and offset % _MINUTE_US:
+            return plain
+        if kind == 2 and name != plain.tzname(None):
+            return timezone(timedelta(microseconds=offset), name)
     if kind == 3:
         zone = _zone_of_key(rest.decode("ascii"))
         if zone is not None:
@@ -135,26 +144,33 @@ def _unsigned(payload: bytes, size: int) -> int:
     return int.from_bytes(payload, "big")
 
 
-def _decode_timedelta(payload: bytes) -> timedelta:
-    if len(payload) > 9:
+def _decode_int(payload: bytes) -> int:
+    number = int.from_bytes(payload, "big", signed=True)
+    if -(1 << 63) <= number < 1 << 64 or _signed(number) != payload:
         raise ValueError
-    return timedelta(microseconds=int.from_bytes(payload, "big", signed=True))
+    return number
+
+
+def _decode_timedelta(payload: bytes) -> timedelta:
+    number = int.from_bytes(payload, "big", signed=True)
+    if len(payload) > 9 or _signed(number) != payload:
+        raise ValueError
+    return timedelta(microseconds=number)
+
+
+def _decode_decimal(payload: bytes) -> Decimal:
+    value = Decimal(payload.decode("ascii"), _DECIMALS)
+    if _decimal_text(value) != payload:
+        raise ValueError
+    return value
 
 
 DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
-    4: lambda payload: int.from_bytes(payload, "big", signed=True),
+    4: _decode_int,
     5: _decode_datetime,
     6: lambda payload: date.fromordinal(_unsigned(payload, 3)),
     7: _decode_time,
     8: _decode_timedelta,
-    9: lambda payload: Decimal(payload.decode("ascii"), _DECIMALS),
+    9: _decode_decimal,
     10: lambda payload: UUID(bytes=payload),
 }
-
-
-def type_name(kind: type) -> str:
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else (f"{kind.__module__}.{kind.__qualname__}")
-    )

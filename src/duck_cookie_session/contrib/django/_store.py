@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from ...errors import Reason, SessionExpired, SessionRevoked, SessionSerializationError
@@ -21,7 +22,7 @@ from ...session.saving import plan_steps
 from ...session.steps import Steps
 from ...session.values import Expiry
 from ...token.format import id_to_text
-from ...token.payload import IMMUTABLE_TYPES
+from ...token.stored import IMMUTABLE_TYPES, keep_as_text
 from ._connector import get_connector
 
 if TYPE_CHECKING:  # Django ships no types
@@ -33,6 +34,8 @@ EXPIRY_KEY = "_session_expiry"  # where Django keeps what set_expiry() was given
 SHORTEST_KEY = 8  # characters; what is shorter is no key for Django
 NO_KEY = Refusal(Reason.MALFORMED)
 """What a cookie turned out to be that is no key for Django: flush() may delete it."""
+
+keep_as_text(Promise)  # lazy translations, reverse_lazy()
 
 
 class SessionStore(SessionBase):
