@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import flask
+import flask_login
 import pytest
 from flask.sessions import SessionMixin
 
-from duck_cookie_session import InvalidSettings, SessionStorageConnector
+from duck_cookie_session import (
+    InvalidArgument,
+    InvalidSettings,
+    SessionError,
+    SessionStorageConnector,
+    SessionTooLarge,
+    get_session_storage_connector,
+)
 from duck_cookie_session.contrib.flask import CookieSessionInterface, FlaskSession
 from tests.helpers import SECRET, Clock, SwitchableList, make_settings
 
@@ -99,6 +107,122 @@ def test_a_wrong_value_is_named(app: flask.Flask) -> None:
         app.test_client().get("/untouched")
 
 
+WRONG: dict[str, dict[str, Any]] = {
+    "SESSION_ABSOLUTE_AGE": {"SESSION_ABSOLUTE_AGE": 0},
+    "SESSION_DIR": {"SESSION_DIR": None},
+    "SESSION_SECRET_KEYS": {"SECRET_KEY": "short"},
+    "has only 5 bytes": {"SECRET_KEY": "short"},
+    "is empty": {"SECRET_KEY": None},
+    "SESSION_COOKIE_SAMESITE": {"SESSION_COOKIE_SAMESITE": "lux"},
+    "SECRET_KEY_FALLBACKS": {"SECRET_KEY_FALLBACKS": ["also short"]},
+    "no revocation list": {"SESSION_STORAGE": "flask.Flask"},
+    "can't be imported": {"SESSION_STORAGE": "of.nothing"},
+    "not a class": {"SESSION_STORAGE": 7},
+}
+
+
+@pytest.mark.parametrize("match", WRONG)
+@pytest.mark.parametrize("way", ["constructor", "init_app"])
+def test_a_wrong_value_is_refused_at_start(tmp_path: Path, match: str, way: str) -> None:
+    app = flask.Flask(__name__)
+    app.config.update({"SECRET_KEY": SECRET, "SESSION_DIR": str(tmp_path), **WRONG[match]})
+    interface = None if way == "constructor" else CookieSessionInterface()
+    before = app.session_interface
+    start = CookieSessionInterface if interface is None else interface.init_app
+    if match == "SECRET_KEY_FALLBACKS":
+        match = "bytes in secret 2"
+    with pytest.raises(InvalidSettings, match=match):
+        start(app)
+    assert app.session_interface is before
+
+
+def test_the_interface_serves_the_application_that_it_was_given(app: flask.Flask) -> None:
+    app.session_interface = flask.Flask("x").session_interface
+    interface = CookieSessionInterface(app)
+    assert app.session_interface is interface
+    assert "Set-Cookie" in app.test_client().get("/set/a/1").headers
+
+
+def test_what_is_no_application_is_refused(connector: SessionStorageConnector) -> None:
+    for given in (connector, "app", object()):
+        with pytest.raises(InvalidArgument, match="connector="):
+            CookieSessionInterface(given)
+    for given in (object(), "connector", make_settings()):
+        with pytest.raises(InvalidArgument, match="not a SessionStorageConnector"):
+            CookieSessionInterface(connector=given)  # type: ignore[arg-type]  # the point
+
+
+def test_a_wrong_value_is_not_buried_in_production(
+    app: flask.Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config.update(TESTING=False, SESSION_CLOCK_SKEW=-1)
+    assert app.test_client().get("/untouched").status_code == 500
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.exc_info is not None
+    assert record.exc_info[0] is InvalidSettings
+    assert "Error" not in caplog.text.replace("InvalidSettings", "").replace("Internal", "")
+
+
+def test_the_connector_of_the_process_is_the_applications(
+    app: flask.Flask, clean_process: None
+) -> None:
+    CookieSessionInterface(app)
+    seen: list[SessionStorageConnector] = []
+
+    @app.get("/revoke")
+    def revoke() -> str:
+        seen.append(get_session_storage_connector())
+        seen[-1].delete_subject("alice")
+        return "revoked"
+
+    client = app.test_client()
+    client.get("/set/_user_id/alice")
+    assert client.get("/show").json == {"_user_id": "alice"}
+    client.get("/revoke")
+    assert client.get("/show").json == {}
+    app.config["SESSION_COOKIE_NAME"] = "another"
+    client.get("/untouched")
+    client.get("/revoke")
+    assert [made.settings.cookie_name for made in seen] == ["session", "another"]
+
+
+def test_of_several_connectors_the_error_names_each(tmp_path: Path, clean_process: None) -> None:
+    kept = []
+    for name in ("shop", "admin"):
+        app = flask.Flask(name)
+        app.config.update(
+            SECRET_KEY=SECRET, SESSION_DIR=str(tmp_path), SESSION_COOKIE_NAME=f"of_{name}"
+        )
+        kept.append(CookieSessionInterface(app))
+    with pytest.raises(
+        InvalidSettings, match=r"'shop' .*'of_shop'.*'admin' .*'of_admin'.*connector="
+    ):
+        get_session_storage_connector()
+
+
+class EmptyList(SwitchableList):
+    """A list that says of itself that it is empty."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_list_that_is_false_is_a_list(app: flask.Flask, clock: Clock) -> None:
+    revocations = EmptyList(clock)
+    app.config["SESSION_STORAGE"] = lambda: revocations
+    CookieSessionInterface(app)
+    client = app.test_client()
+    client.get("/set/a/1")
+    app.config["SESSION_CLOCK_SKEW"] = 61
+    assert client.get("/show").json == {"a": "1"}
+    connector = SessionStorageConnector(lambda: revocations, settings=make_settings(), clock=clock)
+    CookieSessionInterface(app, connector=connector)
+    revocations.asked.clear()
+    client.get("/set/b/1")
+    assert "lookup" in revocations.asked
+    connector.close()
+
+
 def test_without_a_folder_the_error_says_so(app: flask.Flask) -> None:
     del app.config["SESSION_DIR"]
     with pytest.raises(InvalidSettings, match="SESSION_DIR"):
@@ -135,7 +259,7 @@ def test_secrets_rotate(app: flask.Flask) -> None:
 def test_a_connector_counts_and_not_the_config(
     app: flask.Flask, connector: SessionStorageConnector
 ) -> None:
-    app.session_interface = CookieSessionInterface(connector)
+    app.session_interface = CookieSessionInterface(connector=connector)
     cookie = app.test_client().get("/set/a/1").headers["Set-Cookie"]
     assert cookie.startswith("session_id=")
 
@@ -230,6 +354,122 @@ def test_flash(app: flask.Flask) -> None:
     assert client.get("/flashed").json == []
 
 
+def test_the_logout_of_flask_login_ends_the_session(app: flask.Flask) -> None:
+    """In the default configuration: nothing is said of a subject."""
+    manager = flask_login.LoginManager(app)
+
+    class User(flask_login.UserMixin):  # type: ignore[misc]  # it ships no types
+        id = "7"
+
+    manager.user_loader(lambda found: User() if found == "7" else None)
+
+    @app.get("/login")
+    def login() -> str:
+        flask_login.login_user(User())
+        return "in"
+
+    @app.get("/logout")
+    def logout() -> str:
+        flask_login.logout_user()
+        return "out"
+
+    app.add_url_rule("/who", view_func=lambda: str(flask_login.current_user.is_authenticated))
+    for path in (None, "/set/color/blue"):  # alone in the session, and beside something else
+        client, copy = app.test_client(), app.test_client()
+        if path is not None:
+            client.get(path)
+        client.get("/login")
+        assert client.get("/who").text == "True"
+        copied = client.get_cookie("session")
+        assert copied is not None
+        client.get("/logout")
+        assert client.get("/who").text == "False"
+        copy.set_cookie("session", copied.value)
+        assert copy.get("/who").text == "False"
+
+
+# Saves that fail, caches, and what comes too late.
+
+
+@pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
+def test_a_save_that_fails_raises_in_debug_and_testing_modes(app: flask.Flask, mode: str) -> None:
+    app.config.update({"DEBUG": False, "TESTING": False, mode: True})
+    with pytest.raises(SessionTooLarge):
+        app.test_client().get("/set/a/" + "x" * 5000)
+
+
+def test_a_save_that_fails_is_logged_and_counted_otherwise(
+    app: flask.Flask, connector: SessionStorageConnector, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.testing = False
+    CookieSessionInterface(app, connector=connector)
+
+    @app.get("/unknown")
+    def unknown() -> Any:
+        flask.session["odd"] = object()
+        return flask.Response("whole", headers={"X-Own": "1"})
+
+    client = app.test_client()
+    client.get("/set/a/1")
+    for path, body in (("/set/heavy/" + "x" * 5000, "set"), ("/unknown", "whole")):
+        seen = client.get(path)
+        assert (seen.status_code, seen.text) == (200, body)
+        assert "Set-Cookie" not in seen.headers
+    assert seen.headers["X-Own"] == "1"
+    assert "heavy" in caplog.text
+    assert "odd" in caplog.text
+    assert client.get("/show").json == {"a": "1"}
+    not_saved = connector.stats()["not_saved"]
+    assert isinstance(not_saved, dict)
+    assert (not_saved["too large"], not_saved["not serializable"]) == (1, 1)
+
+
+def test_what_caches_are_told(app: flask.Flask) -> None:
+    @app.get("/own/<what>")
+    def own(what: str) -> Any:
+        if what != "untouched":
+            flask.session.get("a")
+        if what == "written":
+            flask.session["a"] = 2
+        return flask.Response("own", headers={"Cache-Control": "public, max-age=60"})
+
+    client = app.test_client()
+    told = [
+        client.get(path).headers.getlist("Cache-Control")
+        for path in ("/set/a/1", "/show", "/untouched", "/own/read", "/own/written")
+    ]
+    own_header = ["public, max-age=60"]
+    assert told == [["no-store"], ["private, no-cache"], [], own_header, ["no-store"]]
+
+
+@pytest.mark.parametrize("testing", [True, False])
+def test_what_comes_after_the_response_has_started(
+    app: flask.Flask, testing: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.testing = testing
+    raised: list[str] = []
+
+    @app.get("/stream")
+    def stream() -> Any:
+        def body() -> Iterator[str]:
+            for late in (lambda: flask.session.clear(), lambda: flask.session.update(b=1)):
+                try:
+                    late()
+                except SessionError as error:
+                    raised.append(str(error))
+                yield "part"
+
+        return flask.Response(flask.stream_with_context(body()))
+
+    client = app.test_client()
+    client.get("/set/a/1")
+    assert client.get("/stream").text == "partpart"
+    assert client.get("/show").json == {"a": "1"}
+    assert "can't be ended" in raised[0]
+    assert len(raised) == (2 if testing else 1)
+    assert ("session['b'] was written after" in caplog.text) is not testing
+
+
 def test_an_emptied_session_is_ended(app: flask.Flask) -> None:
     app.add_url_rule("/pop/<key>", view_func=lambda key: flask.session.pop(key), endpoint="pop")
     client = app.test_client()
@@ -245,7 +485,7 @@ def test_an_emptied_session_is_ended(app: flask.Flask) -> None:
 def test_503_takes_the_place_of_any_response(
     app: flask.Flask, connector: SessionStorageConnector
 ) -> None:
-    app.session_interface = CookieSessionInterface(connector)
+    app.session_interface = CookieSessionInterface(connector=connector)
     app.testing = False
 
     @app.get("/download")

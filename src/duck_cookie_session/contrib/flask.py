@@ -1,7 +1,7 @@
 """Session interface for Flask.
 
     app.config.update(SECRET_KEY=..., SESSION_DIR=..., SESSION_COOKIE_SECURE=True)
-    app.session_interface = CookieSessionInterface()
+    CookieSessionInterface(app)
 
 Flask's own config names count: `SECRET_KEY`, `SECRET_KEY_FALLBACKS`, `SESSION_COOKIE_*`,
 `PERMANENT_SESSION_LIFETIME` (31 days, of which a session gets `SESSION_ABSOLUTE_AGE` at most),
@@ -17,11 +17,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from flask import Flask
 from flask.sessions import SessionInterface, SessionMixin
 
 from .._cookie import find_cookie
 from .._log import logger
-from ..errors import RevocationListUnavailable
+from ..errors import InvalidArgument, RevocationListUnavailable
 from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
@@ -79,29 +80,61 @@ class FlaskSession(SessionStore, SessionMixin):
 
 
 class CookieSessionInterface(SessionInterface):
-    """What `app.session_interface` is set to.
+    """Keeps an application's sessions in their cookies.
+
+    `CookieSessionInterface(app)` and `init_app(app)` read `app.config`, refuse a wrong value there
+    and become `app.session_interface`. Set as that by hand, the interface reads it at the first
+    request. Either way it is read again when it changes.
 
     Args:
+        app: the application.
         connector: its settings and its list count, and nothing of `app.config`. None: built from
-            `app.config` at the first request, and again when that changes. `SESSION_STORAGE` names
-            the class of the revocation list, SQLiteRevocationList in `SESSION_DIR` by default.
+            `app.config`, where `SESSION_STORAGE` names the class of the revocation list,
+            SQLiteRevocationList in `SESSION_DIR` by default.
 
     An unreachable list becomes 503 with Retry-After and leaves the cookie alone. Responses of
-    status 500 and above save no changes. A session that was emptied is ended.
+    status 500 and above save no changes. A session that was emptied is ended. In debug and testing
+    modes a save that fails raises, else it is logged.
+
+    Raises:
+        InvalidArgument: `connector` is something else.
+        InvalidSettings: names the setting and what is allowed.
     """
 
     session_class: Callable[..., FlaskSession] = FlaskSession
 
-    def __init__(self, connector: SessionStorageConnector | None = None) -> None:
+    def __init__(
+        self, app: Any = None, *, connector: SessionStorageConnector | None = None
+    ) -> None:
         self._given = None if connector is None else register(connector, "Flask")
         self._connector: SessionStorageConnector | None = None
         self._config: tuple[Any, ...] = ()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Any) -> None:
+        """Become the session interface of an application, once its config is complete.
+
+        Raises:
+            InvalidArgument: it is no Flask application.
+            InvalidSettings: names the setting and what is allowed.
+        """
+        if not isinstance(app, Flask):
+            raise InvalidArgument(
+                f"app is a {type(app).__name__}, not a Flask application; a connector is given as "
+                "connector=..."
+            )
+        if self._given is None:
+            self._of(app)
+        app.session_interface = self
 
     def open_session(self, app: Any, request: Any) -> FlaskSession | None:
         """The session of a request, untouched; None without a SECRET_KEY, as Flask has it."""
-        connector = self._of(app) if self._given is None else self._given
+        connector = self._given
         if connector is None:
-            return None
+            if not app.secret_key:
+                return None
+            connector = self._of(app)
         find = functools.partial(_find, request.environ, connector.settings.cookie_name)
         session = self.session_class(find, connector=connector)
         session._request.phase = Phase.OPEN
@@ -110,6 +143,8 @@ class CookieSessionInterface(SessionInterface):
 
     def save_session(self, app: Any, session: Any, response: Any) -> None:
         """Save if that is due, and put the headers onto the response."""
+        if session is None:  # open_session() raised, and that is what the log should show
+            return
         failed = response.status_code >= SERVER_ERROR
         request = session._request
         if request.loaded and not failed:
@@ -122,7 +157,6 @@ class CookieSessionInterface(SessionInterface):
             vary = ", ".join(response.headers.getlist("Vary"))
             cache_control = response.headers.get("Cache-Control")
             added = session_headers(session, failed=failed, vary=vary, cache_control=cache_control)
-            request.phase = Phase.CLOSED
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             for name in [name for name, _ in response.headers if name.startswith("Content-")]:
@@ -131,20 +165,19 @@ class CookieSessionInterface(SessionInterface):
             response.direct_passthrough = False
             response.set_data(UNAVAILABLE_BODY)
             added = list(UNAVAILABLE_HEADERS)
+        request.phase = Phase.CLOSED
         for name, value in added:
             if name == "Set-Cookie":
                 response.headers.add(name, value)
             else:
                 response.headers[name] = value
 
-    def _of(self, app: Any) -> SessionStorageConnector | None:
-        """The connector of an application by what its config says now; None without a secret."""
-        if not app.secret_key:
-            return None
+    def _of(self, app: Any) -> SessionStorageConnector:
+        """The connector of an application by what its config says now."""
         config = app.config
         fallbacks = tuple(config.get("SECRET_KEY_FALLBACKS") or ())
         now = (fallbacks, *map(config.get, _CONFIG))
-        if now != self._config:
+        if self._connector is None or now != self._config:
             given = {name: value for name, value in config.items() if value is not None}
             given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
             settings = SessionSettings.from_mapping(
@@ -155,7 +188,8 @@ class CookieSessionInterface(SessionInterface):
             if before is not None:  # the list stays, whatever else changes
                 storage = functools.partial(_same, before.revocations)
             made = SessionStorageConnector(storage, settings=settings)
-            self._connector = register(made, f"the Flask application {app.name!r}")
+            user = f"the Flask application {app.name!r}"
+            self._connector = register(made, user, replaces=before)
             self._config = now
         return self._connector
 

@@ -64,11 +64,14 @@ def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> N
         old.close()
 
 
-def register(connector: object, user: str) -> SessionStorageConnector:
+def register(
+    connector: object, user: str, *, replaces: SessionStorageConnector | None = None
+) -> SessionStorageConnector:
     """Note that an adapter serves an application with this connector.
 
     Args:
         user: who serves with it, for messages.
+        replaces: the one that the adapter served with before.
 
     Raises:
         InvalidArgument: it is no connector.
@@ -78,6 +81,8 @@ def register(connector: object, user: str) -> SessionStorageConnector:
             f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
         )
     with _guard.lock:
+        if replaces is not None:
+            _registered.pop(replaces, None)
         _registered[connector] = user
     return connector
 
@@ -105,8 +110,9 @@ def get_session_storage_connector() -> SessionStorageConnector:
                     f"{user} (cookie {made.settings.cookie_name!r})" for made, user in served
                 )
                 raise InvalidSettings(
-                    f"This process has several session connectors: {users}. Keep the one that is "
-                    "meant in a variable where it is made, and call its methods."
+                    f"This process has several session connectors: {users}. Make the one that is "
+                    "meant yourself, hand it to its adapter as connector=..., and call its methods "
+                    "(under Django, call contrib.django.get_connector())."
                 )
             if served:
                 return served[0][0]
