@@ -374,7 +374,7 @@ def test_modules_that_are_not_api_are_marked_so() -> None:
 
 
 FLOORS = (
-    {"errors", "_log", "_forks"},
+    {"errors", "_log", "_forks", "_uncancelled"},
     {"settings"},
     {"_cookie", "token", "revocation"},
     {"session"},
