@@ -10,7 +10,6 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +46,14 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!duck_cookie_session\.).*")]
 
 def settings_table() -> str:
     """Every field of `SessionSettings`: its names, its default, and what its docstring says."""
-    return "\n\n".join(_setting(field) for field in fields(SessionSettings))
+    parameters = inspect.signature(SessionSettings).parameters
+    return "\n\n".join(_setting(name, given.default) for name, given in parameters.items())
 
 
-def _setting(field: Field[Any]) -> str:
-    text = described()[field.name]
-    if field.default is not MISSING:
-        default = f"default `{field.default!r}`"
-    elif field.default_factory is not MISSING:
-        default = f"default `{field.default_factory()!r}`"
-    else:
-        default = "required"
-    return (
-        f"### {field.name}\n\n"
-        f"`{setting_name(field.name)}`, {default}\n\n"
-        f"{text[0].upper()}{text[1:]}"
-    )
+def _setting(name: str, default: object) -> str:
+    text = described()[name]
+    shown = "required" if default is inspect.Parameter.empty else f"default `{default!r}`"
+    return f"### {name}\n\n`{setting_name(name)}`, {shown}\n\n{text[0].upper()}{text[1:]}"
 
 
 def described() -> dict[str, str]:

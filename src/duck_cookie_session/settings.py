@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cached_property
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Literal
 
 from .errors import InvalidSettings
 
@@ -16,19 +16,26 @@ MIN_SECRET_BYTES = 32
 COOKIE_LIMIT = 4096
 _TEN_YEARS = 10 * 365 * 86_400
 
+Secrets = str | bytes | Sequence[str | bytes]
+"""One secret, or several with the newest first."""
+
+SameSite = Literal["Lax", "Strict", "None"]
+RefuseOrAccept = Literal["refuse", "accept"]
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265 section 4.1.1: cookie-name
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # RFC 6265 section 4.1.1: path-value
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class SessionSettings:
     """Everything that can be set, checked once when it is made.
 
     Attributes:
         secret_keys: secrets, newest first, each at least 32 bytes (str counts as UTF-8). A plain
             string is one secret. The first seals; all open.
-        cookie_name: name of the cookie; part of the key, so a token of one name is none of another.
+        cookie_name: name of the cookie; part of the key, so that no token made for one name is good
+            under another.
         cookie_age: seconds that a session lives after it was last saved, 7 days.
         cookie_path: attribute Path.
         cookie_domain: attribute Domain; None keeps the cookie to the host that set it. Setting it
@@ -46,48 +53,77 @@ class SessionSettings:
         subject_key: key of the session's data under which the user's id stands; None: no subject.
         compress: deflate the data if that makes it smaller. Weakens: the length of the cookie then
             tells something of the content.
-        max_cookie_bytes: bytes of cookie name and value together, 4,096 and never more.
+        max_cookie_bytes: bytes of the cookie's whole line (name, value and attributes, as in
+            `Set-Cookie`), 4,096 and never more: browsers and proxies drop longer ones.
         clock_skew: seconds that the clocks of nodes may differ by, 60; lengthens the life of
             entries of the revocation list, never that of a token.
         on_unreachable: "refuse" raises RevocationListUnavailable; "accept" weakens: reads are then
             served without the check, revoked sessions among them.
         on_lost: what a revocation list that lost everything means. "refuse" ends every session;
             "accept" weakens: sessions that were revoked come back.
-        token_cache_size: verified tokens that one process keeps in memory, in plain text, 4,096
-            (at most about 12 MB); 0 keeps none. A kept token is still checked for expiry and
-            revocation at each read.
+        token_cache_size: verified tokens that one process keeps in memory, in plain text, 4,096; 0
+            keeps none. They take at most 4,096 bytes each on average, however much one visitor's
+            session inflates to under `compress`: about 17 MB in all by default, as measured. A
+            kept token is still checked for expiry and revocation at each read.
         revocation_url: address of the shared list (redis://, rediss://, unix://), for
             RedisRevocationList.
         max_staleness: seconds that a network list may reuse an answer for reads, 0. Weakens: a
             revocation made on another node is seen that much later.
     """
 
+    # As they are once checked; what may be given is in `__init__`.
     secret_keys: tuple[str | bytes, ...] = field(repr=False)
-    cookie_name: str = "session_id"
-    cookie_age: float = 604_800
-    cookie_path: str = "/"
-    cookie_domain: str | None = None
-    cookie_secure: bool = True
-    cookie_httponly: bool = True
-    cookie_samesite: str | None = "Lax"
-    cookie_partitioned: bool = False
-    expire_at_browser_close: bool = False
-    session_dir: str | None = None
-    absolute_age: float = 2_592_000
-    audience: str = ""
-    subject_key: str | None = None
-    compress: bool = False
-    max_cookie_bytes: int = COOKIE_LIMIT
-    clock_skew: float = 60
-    on_unreachable: str = "refuse"
-    on_lost: str = "refuse"
-    token_cache_size: int = 4096
-    revocation_url: str | None = field(default=None, repr=False)
-    max_staleness: float = 0
+    cookie_name: str
+    cookie_age: float
+    cookie_path: str
+    cookie_domain: str | None
+    cookie_secure: bool
+    cookie_httponly: bool
+    cookie_samesite: SameSite | None
+    cookie_partitioned: bool
+    expire_at_browser_close: bool
+    session_dir: str | None
+    absolute_age: float
+    audience: str
+    subject_key: str | None
+    compress: bool
+    max_cookie_bytes: int
+    clock_skew: float
+    on_unreachable: RefuseOrAccept
+    on_lost: RefuseOrAccept
+    token_cache_size: int
+    revocation_url: str | None = field(repr=False)
+    max_staleness: float
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        secret_keys: Secrets,
+        cookie_name: str = "session_id",
+        cookie_age: float | timedelta = 604_800,
+        cookie_path: str = "/",
+        cookie_domain: str | None = None,
+        cookie_secure: bool = True,
+        cookie_httponly: bool = True,
+        cookie_samesite: SameSite | Literal["lax", "strict", "none"] | None = "Lax",
+        cookie_partitioned: bool = False,
+        expire_at_browser_close: bool = False,
+        session_dir: str | PathLike[str] | None = None,
+        absolute_age: float | timedelta = 2_592_000,
+        audience: str = "",
+        subject_key: str | None = None,
+        compress: bool = False,
+        max_cookie_bytes: int = COOKIE_LIMIT,
+        clock_skew: float | timedelta = 60,
+        on_unreachable: RefuseOrAccept = "refuse",
+        on_lost: RefuseOrAccept = "refuse",
+        token_cache_size: int = 4096,
+        revocation_url: str | None = None,
+        max_staleness: float | timedelta = 0,
+    ) -> None:
+        given = locals()
         for name, check in _CHECKS.items():
-            object.__setattr__(self, name, check(name, getattr(self, name)))
+            object.__setattr__(self, name, check(name, given[name]))
         _check_together(self)
 
     @property
@@ -171,7 +207,7 @@ def _shown(value: object) -> str:
 def _secret_keys(name: str, value: Any) -> tuple[str | bytes, ...]:
     allowed = f"one or more secrets of at least {MIN_SECRET_BYTES} bytes, newest first"
     secrets = (value,) if isinstance(value, (str, bytes)) else value
-    if not isinstance(secrets, (tuple, list)):
+    if not isinstance(secrets, Sequence):
         raise _fail(name, f"is a {type(value).__name__}", allowed)
     if not secrets:
         raise _fail(name, "is empty", allowed + " (`duck-cookie-session keygen` makes one)")

@@ -34,9 +34,13 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosOwn
 from django.core.management import call_command
+from django.db.models import TextChoices
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.test.utils import override_settings
+from django.utils.functional import lazystr
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 
 from duck_cookie_session import InvalidSettings, SessionTooLarge, SQLiteRevocationList
 from duck_cookie_session.contrib.django import SessionMiddleware, SessionStore, get_connector
@@ -229,6 +233,22 @@ def test_a_nested_change_is_a_change() -> None:
     assert session.modified
     session.modified = False
     assert not session.modified
+
+
+def test_lazy_texts_and_choices_are_stored_as_their_text() -> None:
+    class Size(TextChoices):
+        LARGE = "L", "Large"
+
+    session = started(
+        said=[gettext_lazy("hello"), mark_safe("<b>")],
+        at=lazystr("/a"),
+        _auth_user_id=Size.LARGE,
+    )
+    read = SessionStore(session.session_key)
+    assert dict(read.items()) == {"said": ["hello", "<b>"], "at": "/a", "_auth_user_id": "L"}
+    assert {type(value) for value in (*read["said"], read["at"], read["_auth_user_id"])} == {str}
+    assert get_connector().delete_subject("L") is None
+    assert not SessionStore(session.session_key).exists(session.session_key)
 
 
 def test_what_cant_be_packed_is_modified_and_fails_at_the_save() -> None:

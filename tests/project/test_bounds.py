@@ -22,7 +22,7 @@ from duck_cookie_session.session.judging import Opened
 from duck_cookie_session.token.claims import Claims
 from duck_cookie_session.token.format import seal_token
 from duck_cookie_session.token.keys import KeyRing
-from tests.helpers import LOOKED_AT, SECRET, Node, make_settings
+from tests.helpers import LOOKED_AT, SECRET, Node, SwitchableList, make_settings
 
 MB = 1 << 20
 NETWORK_SECONDS, NETWORK_BYTES = 0.5, 4 * MB
@@ -117,6 +117,30 @@ def test_a_hostile_payload_under_our_own_key(node: Node, shape: str) -> None:
     token, opened = _sealed(node, packed, deflate=True), _opened(node, packed)
     within(lambda: node.read(token), SEALED_SECONDS, SEALED_BYTES)
     within(lambda: node.connector.rules.unpacked(opened), SEALED_SECONDS, SEALED_BYTES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "count", "compress"),
+    [(2_700, 4_500, False), (100_000, 400, True), (1_040_000, 40, True)],
+)
+def test_kept_tokens_take_the_17_mb_that_the_settings_promise(
+    make_node: Callable[..., Node],
+    revocations: SwitchableList,
+    size: int,
+    count: int,
+    compress: bool,
+) -> None:
+    node = make_node(revocations, compress=compress)
+    tokens = [node.start(user=number, text="x" * size) for number in range(count)]
+    node.connector.rules.cache.clear()
+    tracemalloc.start()
+    try:
+        for token in tokens:
+            assert node.read("".join(token)) is not None
+            assert tracemalloc.get_traced_memory()[0] < 17.5e6
+    finally:
+        tracemalloc.stop()
 
 
 def _sealed(node: Node, packed: bytes, *, deflate: bool) -> str:
