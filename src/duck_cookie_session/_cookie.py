@@ -80,6 +80,10 @@ class Written(Morsel[str]):
                 self[key] = text or True
         self._line = line
 
+    def __reduce__(self) -> tuple[type[Written], tuple[str]]:
+        """A cached response is pickled with its cookies."""
+        return Written, (self._line,)
+
     def OutputString(self, attrs: Any = None) -> str:
         """What stands after `Set-Cookie:`."""
         del attrs

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import pickle
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +17,7 @@ import django
 import pytest
 from django.conf import settings
 
-from tests.helpers import SECRET
+from tests.helpers import SECRET, NetworkList
 
 sys.path.append(str(Path(__file__).parent / "migration"))
 
@@ -35,14 +38,26 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosOwn
 from django.core.management import call_command
 from django.db.models import TextChoices
-from django.http import HttpResponse
-from django.test import RequestFactory
-from django.test.utils import override_settings
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.test import AsyncRequestFactory, RequestFactory
+from django.test.utils import (
+    override_settings,
+    setup_test_environment,
+    teardown_test_environment,
+)
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
-from duck_cookie_session import InvalidSettings, SessionTooLarge, SQLiteRevocationList
+from duck_cookie_session import (
+    InvalidSettings,
+    SessionError,
+    SessionSerializationError,
+    SessionTooLarge,
+    SQLiteRevocationList,
+    get_session_storage_connector,
+)
 from duck_cookie_session.contrib.django import SessionMiddleware, SessionStore, get_connector
 from duck_cookie_session.errors import RevocationListUnavailable
 from duck_cookie_session.session.judging import Opened
@@ -91,7 +106,7 @@ def serve(
 
     def answered(given: Any) -> Any:
         answer = view(given.session)
-        return answer if isinstance(answer, HttpResponse) else HttpResponse("of the view")
+        return answer if isinstance(answer, HttpResponseBase) else HttpResponse("of the view")
 
     return middleware(answered)(request)
 
@@ -127,6 +142,98 @@ def test_a_wrong_setting_is_named() -> None:
 def test_without_a_folder_the_error_says_so() -> None:
     with override_settings(SESSION_DIR=None), pytest.raises(InvalidSettings, match="SESSION_DIR"):
         get_connector()
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "SESSION_ABSOLUTE_AGE": {"SESSION_ABSOLUTE_AGE": 0},
+    "SESSION_DIR": {"SESSION_DIR": None, "SESSION_STORAGE": SQLiteRevocationList},
+    "has only 5 bytes": {"SECRET_KEY": "short"},
+    "bytes in secret 2": {"SECRET_KEY_FALLBACKS": ["also short"]},
+    "SESSION_COOKIE_SAMESITE": {"SESSION_COOKIE_SAMESITE": "lux"},
+    "no revocation list": {"SESSION_STORAGE": "django.http.HttpResponse"},
+    "can't be imported": {"SESSION_STORAGE": "of.nothing"},
+    "not a class": {"SESSION_STORAGE": 7},
+}
+
+
+@pytest.mark.parametrize("match", WRONG)
+def test_a_wrong_value_is_refused_at_start(match: str) -> None:
+    from duck_cookie_session.contrib.django._checks import check_settings
+
+    with override_settings(**WRONG[match]):
+        with pytest.raises(InvalidSettings, match=match):
+            SessionMiddleware(lambda request: HttpResponse())  # what load_middleware() does
+        (error,) = check_settings()
+    assert error.is_serious()
+    assert match in error.msg
+    assert check_settings() == []
+
+
+def manage(command: str, **changed: Any) -> subprocess.CompletedProcess[str]:
+    """A command of manage.py, in a project of its own."""
+    given = {
+        "SECRET_KEY": SECRET,
+        "SESSION_ENGINE": "duck_cookie_session.contrib.django",
+        "SESSION_DIR": "sessions",
+        "ROOT_URLCONF": "__main__",
+        "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
+        **changed,
+    }
+    given["INSTALLED_APPS"] = [
+        *("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"),
+        *("duck_cookie_session.contrib.django", *changed.get("INSTALLED_APPS", ())),
+    ]
+    program = (
+        "from django.conf import settings\n"
+        f"settings.configure(**{given!r})\n"
+        "urlpatterns = []\n"
+        "from django.core.management import execute_from_command_line\n"
+        f"execute_from_command_line(['manage.py', {command!r}])\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True
+    )
+
+
+def test_manage_py_check_says_what_is_wrong() -> None:
+    assert manage("check").returncode == 0
+    wrong = manage("check", SESSION_ABSOLUTE_AGE=0)
+    assert wrong.returncode == 1
+    assert "duck_cookie_session.E001" in wrong.stderr
+    assert "SESSION_ABSOLUTE_AGE" in wrong.stderr
+    others = "django.contrib.sessions.backends.db"
+    assert manage("check", SESSION_ABSOLUTE_AGE=0, SESSION_ENGINE=others).returncode == 0
+
+
+PACKAGES = {
+    "allauth.usersessions": ["allauth", "allauth.account", "allauth.usersessions"],
+    "user_sessions": ["user_sessions"],
+    "qsessions": ["qsessions"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PACKAGES)
+def test_manage_py_check_names_packages_that_keep_the_key(name: str) -> None:
+    account = "allauth.account.middleware.AccountMiddleware"
+    found = manage(
+        "check",
+        INSTALLED_APPS=PACKAGES[name],
+        MIDDLEWARE=[account] if "allauth" in name else [],
+    )
+    assert found.returncode == 0, found.stderr
+    assert "duck_cookie_session.W001" in found.stderr
+    assert f"({name})" in found.stderr
+    assert "session_id" in found.stderr
+
+
+def test_the_connector_of_the_process_is_the_projects(clean_process: None) -> None:
+    token = started(_auth_user_id="7").session_key
+    assert get_session_storage_connector() is get_connector()
+    with override_settings(SESSION_COOKIE_NAME="another"):  # nobody was served yet
+        assert get_session_storage_connector().settings.cookie_name == "another"
+    get_session_storage_connector().delete_subject("7")
+    assert SessionStore(token).get("_auth_user_id") is None
 
 
 def test_secrets_rotate() -> None:
@@ -389,6 +496,160 @@ def test_too_large_is_logged_with_the_heaviest_keys(caplog: pytest.LogCaptureFix
     assert response.headers["Vary"] == "Cookie"
     with pytest.raises(SessionTooLarge):
         serve(lambda s: s.update({"big": "x" * 5000}), token, DjangosOwn)
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, object()])
+@pytest.mark.parametrize("mode", ["debug", "testing"])
+def test_a_save_that_fails_raises_in_debug_and_testing_modes(mode: str, value: object) -> None:
+    token = started(a=1).session_key
+    with contextlib.ExitStack() as stack:
+        if mode == "debug":
+            stack.enter_context(override_settings(DEBUG=True))
+        else:
+            setup_test_environment()
+            stack.callback(teardown_test_environment)
+        with pytest.raises((SessionTooLarge, SessionSerializationError)):
+            serve(lambda s: s.update({"big": value}), token)
+    assert SessionStore(token)["a"] == 1
+
+
+def test_a_save_that_fails_is_counted() -> None:
+    token = started(a=1).session_key
+    serve(lambda s: s.update({"big": "x" * 5000}), token)
+    serve(lambda s: s.update({"odd": object()}), token)
+    not_saved = get_connector().stats()["not_saved"]
+    assert isinstance(not_saved, dict)
+    assert (not_saved["too large"], not_saved["not serializable"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("act", "own", "expected"),
+    [
+        (lambda s: None, None, None),
+        (lambda s: None, "public, max-age=60", "public, max-age=60"),
+        (lambda s: s.get("a"), None, "private, no-cache"),
+        (lambda s: s.get("a"), "public, max-age=60", "public, max-age=60"),
+        (lambda s: s.update({"a": 2}), None, "no-store"),
+        (lambda s: s.update({"a": 2}), "public, max-age=60", "no-store"),
+        (lambda s: s.flush(), "public, max-age=60", "no-store"),
+    ],
+)
+def test_what_caches_are_told(act: Any, own: str | None, expected: str | None) -> None:
+    def view(session: Any) -> HttpResponse:
+        act(session)
+        return HttpResponse(headers={} if own is None else {"Cache-Control": own})
+
+    assert serve(view, started(a=1).session_key).get("Cache-Control") == expected
+
+
+def test_a_partitioned_cookie() -> None:
+    with override_settings(SESSION_COOKIE_PARTITIONED=True, SESSION_COOKIE_SECURE=True):
+        written = serve(lambda s: s.update({"a": 1}))
+        deleted = serve(lambda s: s.flush(), token_of(written))
+        for response, start in ((written, COOKIE + "=gAAAA"), (deleted, COOKIE + "=; ")):
+            for sent in (response, pickle.loads(pickle.dumps(response))):  # noqa: S301  # our own
+                line = sent.cookies[COOKIE].OutputString()
+                assert line.startswith(start)
+                assert {"Partitioned", "Secure", "Path=/"} <= set(line.split("; "))
+        assert SessionStore(token_of(written)).get("a") is None
+        assert "Max-Age=0" in line
+
+
+class Far(NetworkList):
+    """A list across the network, whose awaited calls let others run in between."""
+
+    async def aend(self, scope: bytes) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.end(scope)
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    made = Far(time.time)
+    with override_settings(SESSION_STORAGE=lambda: made):
+        yield made
+
+
+def test_a_logout_in_an_async_view_that_is_cancelled(far: Far) -> None:
+    token = started(a=1).session_key
+    waits = asyncio.Event()
+
+    async def view(request: Any) -> HttpResponse:
+        await request.session.aget("a") if django.VERSION >= (5, 1) else request.session.load()
+        request.session.flush()
+        waits.set()
+        await asyncio.Event().wait()  # for ever
+        return HttpResponse()
+
+    async def cancelled() -> None:
+        factory = AsyncRequestFactory()
+        factory.cookies[COOKIE] = token
+        task = asyncio.ensure_future(SessionMiddleware(view)(factory.get("/")))
+        await waits.wait()
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert SessionStore(token).get("a") is None
+
+
+# Once the response has started.
+
+
+def stream(late: Callable[[Any], Any], **options: Any) -> tuple[Any, list[str]]:
+    """A streaming response that does something with the session within its body."""
+    raised: list[str] = []
+    sessions: list[Any] = []
+
+    def body() -> Iterator[str]:
+        yield "one "
+        try:
+            late(sessions[0])
+        except SessionError as error:
+            raised.append(str(error))
+        yield "two"
+
+    def view(session: Any) -> StreamingHttpResponse:
+        sessions.append(session)
+        return StreamingHttpResponse(body())
+
+    response = serve(view, **options)
+    assert b"".join(response.streaming_content) == b"one two"
+    return response, raised
+
+
+@pytest.mark.parametrize("name", ["flush", "delete", "cycle_key", "save", "create"])
+def test_what_would_kill_the_cookie_is_refused_once_the_response_has_started(name: str) -> None:
+    token = started(a=1).session_key
+    _, raised = stream(lambda session: getattr(session, name)(), token=token)
+    assert len(raised) == 1
+    assert "The response has started" in raised[0]
+    assert SessionStore(token)["a"] == 1
+
+
+LATE: dict[str, Callable[[Any], Any]] = {
+    "b": lambda s: s.update({"b": 1}),
+    "a": lambda s: s.pop("a"),
+    "c": lambda s: s.setdefault("c", 1),
+    "_session_expiry": lambda s: s.set_expiry(10),
+}
+
+
+@pytest.mark.parametrize("key", LATE)
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_write_once_the_response_has_started(
+    key: str, debug: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = started(a=1).session_key
+    with override_settings(DEBUG=debug):
+        _, raised = stream(LATE[key], token=token)
+    said = raised if debug else [record.getMessage() for record in caplog.records]
+    lost = [text for text in said if "after the response had started" in text]
+    assert len(lost) == 1
+    assert f"session[{key!r}]" in lost[0]
+    assert SessionStore(token)["a"] == 1
 
 
 def test_unreachable_is_503() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 
 from .._forks import watch_forks
 from ..errors import InvalidArgument, InvalidSettings
@@ -24,6 +25,7 @@ class _Globals:
 globals: _Globals = _Globals()  # the name is given by the interface
 
 _registered: weakref.WeakKeyDictionary[SessionStorageConnector, str] = weakref.WeakKeyDictionary()
+_offered: list[Callable[[], SessionStorageConnector]] = []
 
 
 class _Lock:
@@ -87,6 +89,13 @@ def register(
     return connector
 
 
+def offer(make: Callable[[], SessionStorageConnector]) -> None:
+    """Note how an adapter makes its connector, for who asks before it has served a request."""
+    with _guard.lock:
+        if make not in _offered:
+            _offered.append(make)
+
+
 def get_session_storage_connector() -> SessionStorageConnector:
     """The process's one connector: the one built from `configure()`, else the one that an adapter
     serves with, else one built from Duck's settings. Safe for threads and forks.
@@ -116,6 +125,8 @@ def get_session_storage_connector() -> SessionStorageConnector:
                 )
             if served:
                 return served[0][0]
+            if _offered:
+                return _offered[-1]()
             duck = duck_settings()
             settings, storage = duck_session_settings(), import_storage(duck.get("SESSION_STORAGE"))
         connector = SessionStorageConnector(storage, settings=settings)

@@ -11,7 +11,8 @@ from django.core.signals import setting_changed
 from ...revocation.sqlite import SQLiteRevocationList
 from ...session.connector import SessionStorageConnector
 from ...session.duck import DUCK_SUBJECT_KEY, import_storage
-from ...session.process import register
+from ...session.process import offer, register
+from ...session.storage import StorageClass, check_storage
 from ...settings import SessionSettings
 
 OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
@@ -30,14 +31,25 @@ def get_connector() -> SessionStorageConnector:
     if _connector is None:
         with _lock:
             if _connector is None:
-                names = [name for name in dir(django_settings) if name.startswith(OURS)]
-                given = {name: getattr(django_settings, name) for name in names}
-                given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
-                settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
-                storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
+                settings, storage = read_settings()
                 made = SessionStorageConnector(storage, settings=settings)
                 _connector = register(made, "Django")
     return _connector
+
+
+def read_settings() -> tuple[SessionSettings, StorageClass]:
+    """What Django's settings say of sessions: the settings, and what gives the revocation list.
+
+    Raises:
+        InvalidSettings: names the setting and what is allowed.
+    """
+    names = [name for name in dir(django_settings) if name.startswith(OURS)]
+    given = {name: getattr(django_settings, name) for name in names}
+    given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
+    settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
+    storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
+    check_storage(storage, settings)
+    return settings, storage
 
 
 def _on_setting_changed(*, setting: str, **_: Any) -> None:
@@ -49,3 +61,4 @@ def _on_setting_changed(*, setting: str, **_: Any) -> None:
 
 
 setting_changed.connect(_on_setting_changed)
+offer(get_connector)

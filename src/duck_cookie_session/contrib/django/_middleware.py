@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
+from django.core import mail
 from django.http import HttpResponse
 from django.utils.http import http_date
 
@@ -19,8 +20,10 @@ from ...response import (
     headers_of,
     respond,
     respond_steps,
+    revoke_late,
 )
 from ...session.request import Phase, RequestSession
+from ._connector import get_connector
 from ._store import SessionStore
 
 if TYPE_CHECKING:  # Django ships no types
@@ -30,7 +33,18 @@ else:
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
-    """In the place of Django's own: the response stays whole where Django's would fail."""
+    """In the place of Django's own: the response stays whole where Django's would fail.
+
+    In debug and testing modes a save that fails raises, else it is logged.
+
+    Raises:
+        InvalidSettings: a setting is wrong; said when the server starts.
+    """
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        if issubclass(self.SessionStore, SessionStore):
+            get_connector()
 
     def process_request(self, request: Any) -> None:
         """Give the request its session."""
@@ -39,7 +53,17 @@ class SessionMiddleware(DjangoSessionMiddleware):
         request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
         if isinstance(request.session, SessionStore):
             request.session._request.phase = Phase.OPEN
-            request.session._request.debug = bool(django_settings.DEBUG)
+            # Django's test runner sets DEBUG to False, and gives mail a list of what was sent.
+            request.session._request.debug = django_settings.DEBUG or hasattr(mail, "outbox")
+
+    async def __acall__(self, request: Any) -> Any:
+        """One request of an asynchronous server, which may cancel it at any time."""
+        try:
+            return await super().__acall__(request)
+        finally:
+            session = getattr(request, "session", None)
+            if isinstance(session, SessionStore) and session._request.pending:
+                await revoke_late(session._request)
 
     def process_response(self, request: Any, response: Any) -> Any:
         """Save if that is due, and put cookie and headers onto the response."""
@@ -62,7 +86,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
         except RevocationListUnavailable as error:
             logger.error("The revocation list is unreachable, answered 503: %s", error)
             return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
-        known.phase = Phase.CLOSED
+        session.close()
         vary, cache_control = response.get("Vary"), response.get("Cache-Control")
         for name, value in headers_of(known, vary, cache_control):
             if name == "Set-Cookie":

@@ -16,7 +16,7 @@ from ...session.ending import aclear, clear, cycle
 from ...session.judging import Opened, Refusal
 from ...session.plan import Need, Plan
 from ...session.planning import make_plan, planned_id
-from ...session.request import RequestSession
+from ...session.request import Phase, RequestSession
 from ...session.revoking import end_steps
 from ...session.saving import plan_steps
 from ...session.steps import Steps
@@ -45,6 +45,7 @@ class SessionStore(SessionBase):
         # Not Django's constructor: it imports SESSION_SERIALIZER, for every request.
         self._request = RequestSession(session_key, get_connector())
         self._expiry: Any = None  # what stood under EXPIRY_KEY in the loaded session
+        self._at_close: dict[Any, Any] | None = None  # what it held when its response started
 
     @property
     def serializer(self) -> Any:
@@ -77,6 +78,8 @@ class SessionStore(SessionBase):
     def modified(self, value: bool) -> None:
         if value:
             self._request.written = True
+            if self._request.phase is Phase.CLOSED:
+                self._say_what_is_lost()
         else:
             self._request.mark(self._get_session(), modified=False)
 
@@ -111,6 +114,40 @@ class SessionStore(SessionBase):
             return bool(django_settings.SESSION_SAVE_EVERY_REQUEST) and not self._session_cache
         return not self.session_key and not self.__dict__.get("_session_cache")
 
+    # Once the response has started.
+
+    def close(self) -> None:
+        """The response starts: what is written from now on is lost, and that is said."""
+        self._request.phase = Phase.CLOSED
+        self._note_contents()
+
+    def _note_contents(self) -> None:
+        data = self.__dict__.get("_session_cache")
+        self._at_close = None if data is None else dict(data)
+
+    def _say_what_is_lost(self) -> None:
+        before, data = self._at_close or {}, self._session_cache
+        self._note_contents()
+        for key in (*data, *before):
+            if key not in data or key not in before or data[key] is not before[key]:
+                self._request.write_lost(key)
+
+    def pop(self, *args: Any, **options: Any) -> Any:
+        """As Django's."""
+        value = super().pop(*args, **options)
+        self._popped()
+        return value
+
+    async def apop(self, *args: Any, **options: Any) -> Any:
+        """`pop`, awaitable."""
+        value = await super().apop(*args, **options)
+        self._popped()
+        return value
+
+    def _popped(self) -> None:
+        if self._request.phase is Phase.CLOSED:  # Django marks the change before it makes it
+            self._say_what_is_lost()
+
     # Loading.
 
     def _get_session(self, no_load: bool = False) -> dict[Any, Any]:
@@ -126,6 +163,8 @@ class SessionStore(SessionBase):
             self._request.load_into(data)
             self._session_cache = data
             self._expiry = data.get(EXPIRY_KEY)
+            if self._request.phase is Phase.CLOSED:
+                self._note_contents()
         return data
 
     async def _aget_session(self, no_load: bool = False) -> dict[Any, Any]:
@@ -178,12 +217,15 @@ class SessionStore(SessionBase):
         Raises:
             UpdateError: the session was revoked or has expired.
             SessionTooLarge, SessionSerializationError, RevocationListUnavailable.
+            SessionError: the response has started.
         """
+        self._request.refuse_if_closed()
         self._get_session(no_load=must_create)
         self._request.run(self._save_steps(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
         """`save`, awaitable."""
+        self._request.refuse_if_closed()
         await self._aget_session(no_load=must_create)
         await self._request.arun(self._save_steps(must_create))
 
@@ -249,7 +291,7 @@ class SessionStore(SessionBase):
     def clear(self) -> None:
         """Empty the session without ending it, as Django has it."""
         self._get_session().clear()
-        self._request.written = True
+        self.modified = True
 
     def flush(self) -> None:
         """Revoke this session and empty it; its cookie is deleted."""
@@ -280,6 +322,8 @@ class SessionStore(SessionBase):
 
     def _delete_steps(self, session_key: str | None) -> Steps[None] | None:
         connector = self._request.connector
+        if session_key is None:
+            self._request.refuse_if_closed()
         found = connector.session_id_of(session_key or self._request.token)
         return None if found is None else end_steps(connector.rules, found)
 

@@ -1,0 +1,54 @@
+"""Django's system checks: `manage.py check` and `runserver` say what is wrong before any request.
+
+They run where `"duck_cookie_session.contrib.django"` stands in INSTALLED_APPS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from ...errors import InvalidSettings
+from ._connector import read_settings
+
+ENGINE = "duck_cookie_session.contrib.django"
+SESSION_KEY = "session_key"
+DJANGOS_TABLE = "sessions.session"  # of django.contrib.sessions; this engine writes nothing there
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Every setting of sessions has a value that is allowed."""
+    if django_settings.SESSION_ENGINE != ENGINE:
+        return []
+    try:
+        read_settings()
+    except InvalidSettings as error:
+        return [Error(str(error), id="duck_cookie_session.E001")]
+    return []
+
+
+def check_stored_keys(**_: Any) -> list[CheckMessage]:
+    """No model keeps `session_key`, which here is the token: other after each save, and usable."""
+    if django_settings.SESSION_ENGINE != ENGINE:
+        return []
+    return [
+        Warning(
+            f"{model._meta.label} ({model._meta.app_config.name}) has a field {SESSION_KEY!r}. "
+            "Under this engine session.session_key is the cookie itself: about 600 characters, "
+            "other after each save, and whoever reads it from the table is logged in.",
+            hint="Note session.session_id instead, which stays, and end that session by "
+            "get_connector().delete_session(id). Apps that keep a list of sessions by their keys "
+            "can't work with this engine: take them out of INSTALLED_APPS.",
+            id="duck_cookie_session.W001",
+        )
+        for model in apps.get_models()
+        if model._meta.label_lower != DJANGOS_TABLE
+        and any(field.name == SESSION_KEY for field in model._meta.get_fields())
+    ]
+
+
+register(check_settings, Tags.security)
+register(check_stored_keys, Tags.models)

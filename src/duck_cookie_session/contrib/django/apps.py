@@ -1,0 +1,22 @@
+"""The entry of INSTALLED_APPS, for the system checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # Django ships no types
+    from .._untyped import AppConfig
+else:
+    from django.apps import AppConfig
+
+
+class CookieSessions(AppConfig):
+    """Registers the system checks."""
+
+    name = "duck_cookie_session.contrib.django"
+    label = "duck_cookie_session"
+    verbose_name = "Cookie sessions"
+
+    def ready(self) -> None:
+        """The models are there, which one of the checks looks at."""
+        from . import _checks  # noqa: F401  # registers them
