@@ -102,7 +102,7 @@ def full(folder: str, how: str) -> None:
     live = node.set_session(None, {"a": 1})
     waiting = [node.set_session(None, {"n": number}) for number in range(5_000)]
     if how == "limit":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
     failed, done = None, 0
     for token in waiting:
         failed = attempt(lambda token=token: node.delete_session(token))

@@ -26,6 +26,7 @@ HELP = {
     "read": "Sessions read.",
     "read_from_cache": "Tokens that were verified before and kept in memory.",
     "revoked": "Revocations of a session, a subject or everything.",
+    "forgotten": "Times that the revocation list was found to have gone back in time.",
     "unreachable": "Calls that the revocation list did not answer.",
     "refused": "Tokens refused.",
     "not_saved": "Responses whose session was not saved.",

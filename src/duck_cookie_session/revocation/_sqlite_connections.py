@@ -81,8 +81,8 @@ class _Connection:
     def _current(self) -> Database:
         """The connection, opened anew where the file was removed, replaced or written to.
 
-        SQLite writes to it as well, when it empties its log, about every 300 raises; opening is
-        cheap enough. Called with the lock held.
+        It is written to as well when its log is emptied, about every 500 raises; opening is cheap
+        enough. Called with the lock held.
         """
         database = self._database
         if database is None or signature(self._path_text) != database.seen:
@@ -170,6 +170,7 @@ class Writer(_Connection):
                 result = work(writer)
                 writer.connection.execute("COMMIT")
                 if writer.is_current():
+                    writer.empty_log(self._busy_timeout)
                     return result
             raise OSError("the file is being replaced again and again")
         except (sqlite3.Error, OSError) as error:
@@ -182,6 +183,4 @@ class Writer(_Connection):
             lock.release()
 
     def _open(self, replaces: Database | None) -> Database:
-        opened = super()._open(replaces)
-        opened.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits
-        return opened
+        return Database(self._path, self._busy_timeout, replaces, writes=True)

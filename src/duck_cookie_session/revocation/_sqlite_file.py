@@ -1,8 +1,8 @@
 """The file of SQLiteRevocationList: opened, made anew where it was lost, its errors explained.
 
-The file, its `-wal` and its `-shm` belong together: whoever moves or removes one does so with all
-three. Where only the file itself is gone, what is left of the other two is removed, because a new
-file must not be read with an old log.
+The file, its log (`-wal`) and its `-shm` belong together: whoever moves or removes one does so with
+all three. Where only the file itself is gone, or another one lies in its place, what is left of the
+other two is removed, because a file must not be read with the log of another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._log import logger
 from ..errors import RevocationListUnavailable
-from ._sqlite_rows import FORMAT, TABLES
+from ._sqlite_rows import FORMAT, TABLES, draw_mark, marks_differ
 
 try:
     import fcntl
@@ -23,6 +24,8 @@ except ImportError:  # Windows: there a file that is open can't be removed eithe
     fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
 
 _RETRY = 0.001  # seconds between two tries for a lock
+_LONG_LOG = 4_000_000  # bytes; a raise writes about 8,000
+_EMPTYING_TRIES = 50
 
 Signature = tuple[int, int, int, int]
 
@@ -53,29 +56,40 @@ class Database:
         OSError, sqlite3.Error: for `explain` to explain.
     """
 
-    __slots__ = ("_log", "connection", "cursor", "path", "raised", "seen")
+    __slots__ = ("_log", "_try_at", "connection", "cursor", "path", "raised", "seen")
 
-    def __init__(self, path: Path, busy_timeout: float, replaces: Database | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout: float,
+        replaces: Database | None = None,
+        *,
+        writes: bool = False,
+    ) -> None:
         self.path: str = str(path)
         self.raised: set[bytes] = set()  # applications that a raise was made for here
+        self._try_at = _LONG_LOG
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone_in(path.parent, busy_timeout):
             if not path.exists() or path.stat().st_size == 0:
                 _make_anew(path)
             elif replaces is not None:
                 replaces._leave_no_log()
-            self.connection: sqlite3.Connection = sqlite3.connect(
-                path.as_uri() + "?mode=rw",
-                uri=True,
-                timeout=busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            self.connection: sqlite3.Connection = _connect(path, busy_timeout)
             try:
-                _prepare(self.connection)
+                if marks_differ(self.connection):
+                    _leave_foreign_log(path)
+                    self.connection.close()
+                    self.connection = _connect(path, busy_timeout)
                 self.cursor: sqlite3.Cursor = self.connection.cursor()
-                self.seen: Signature | None = signature(self.path)
                 self._log = signature(self.path + "-wal")
+                if writes:
+                    self.connection.execute("PRAGMA wal_autocheckpoint = 0")  # see empty_log()
+                    self.connection.execute("PRAGMA busy_timeout = 0")  # begin() waits
+                    if self._log is None or self._log[2] == 0:
+                        self._empty_log(busy_timeout)
+                        self._log = signature(self.path + "-wal")
+                self.seen: Signature | None = signature(self.path)
             except BaseException:  # Ctrl-C too: nobody else could close it; raised on
                 self.connection.close()
                 raise
@@ -97,14 +111,38 @@ class Database:
             time.sleep(_RETRY)
 
     def is_current(self) -> bool:
-        """Whether the path still leads to the file that is open, not emptied meanwhile."""
-        found = signature(self.path)
-        return (
-            found is not None
-            and self.seen is not None
-            and found[:2] == self.seen[:2]
-            and found[2] > 0
-        )
+        """Whether the paths still lead to the file and log that are open, not emptied meanwhile."""
+        found, log = signature(self.path), signature(self.path + "-wal")
+        if found is None or self.seen is None or found[:2] != self.seen[:2] or not found[2]:
+            return False
+        return log is not None and self._log is not None and log[:2] == self._log[:2]
+
+    def empty_log(self, busy_timeout: float) -> None:
+        """Write a log that has become long into the file, which gets another mark.
+
+        What was committed stays, and stays durable, whatever happens here.
+        """
+        log = signature(self.path + "-wal")
+        if log is None or log[2] < self._try_at:
+            return
+        self._try_at = log[2] + _LONG_LOG
+        with contextlib.suppress(sqlite3.Error):  # tried again later; a full disk is met by raises
+            self._empty_log(busy_timeout)
+            self._try_at = _LONG_LOG
+        self.raised.clear()  # the file may have become another meanwhile
+        self.seen = signature(self.path)
+
+    def _empty_log(self, busy_timeout: float) -> None:
+        """Draw a mark, then have SQLite empty the log, first as much as holds up nobody."""
+        self.begin(busy_timeout)
+        draw_mark(self.connection)
+        self.connection.execute("COMMIT")
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        for _ in range(_EMPTYING_TRIES):
+            (busy, _, _) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            time.sleep(_RETRY)
 
     def close(self) -> None:
         """Close it; what SQLite still complains of then was reported where it happened."""
@@ -155,20 +193,75 @@ def _make_anew(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
+def _leave_foreign_log(path: Path) -> None:
+    """Part a file that was written over in place from the log of what it was before.
+
+    Put under a name of its own and back, it is another file to whoever has the old one open, and
+    SQLite does not write the log of one that was moved away.
+    """
+    content = path.read_bytes()
+    page = int.from_bytes(content[16:18], "big")
+    if int.from_bytes(content[28:32], "big") * (page if page > 1 else 65_536) > len(content):
+        raise OSError("it is being written over")
+    logger.warning(
+        "The file %s was put under the log of another one, as when a copy is written over it in "
+        "place: the copy is used and the log removed.",
+        path,
+    )
+    own = path.with_name(path.name + "-copy")
+    own.unlink(missing_ok=True)
+    with os.fdopen(os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    own.replace(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path.as_uri() + "?mode=rw",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        _prepare(connection)
+    except BaseException:  # Ctrl-C too: nobody else could close it; raised on
+        connection.close()
+        raise
+    return connection
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > FORMAT:
-        raise sqlite3.DatabaseError(f"made by a newer version, format {version}")
-    if version < FORMAT:
-        if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            raise sqlite3.DatabaseError(f"not a database of this version, format {version}")
-        for table in TABLES:
-            connection.execute(table)
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    if _version(connection) < FORMAT:
+        connection.execute("BEGIN IMMEDIATE")  # of one that is killed here nothing is left
+        if _version(connection) < FORMAT:
+            _make_tables(connection)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if _version(connection) > FORMAT:
+        raise sqlite3.DatabaseError(f"made by a newer version, format {_version(connection)}")
     connection.execute("SELECT scope, epoch, made FROM epochs LIMIT 1").fetchone()
-    connection.execute("SELECT birth, checkpoint, clock FROM histories LIMIT 1").fetchone()
+    connection.execute("SELECT birth, checkpoint, clock, mark FROM histories LIMIT 1").fetchone()
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        version = _version(connection)
+        raise sqlite3.DatabaseError(f"not a database of this version, format {version}")
+    for table in TABLES:
+        connection.execute(table)
+    draw_mark(connection)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextlib.contextmanager

@@ -1,7 +1,11 @@
-"""What the file of SQLiteRevocationList holds, read and written: entries and histories.
+"""What the file of SQLiteRevocationList holds, read and written: entries, histories, the mark.
 
-Two tables: `epochs`, one row an entry, and `histories`, one row an application. Every function is
-given a connection; those that write are called within a transaction.
+Three tables: `epochs`, one row an entry; `histories`, one row an application; `mark`, one row.
+Every function is given a connection; those that write are called within a transaction.
+
+The mark is a random number, drawn anew just before the log is emptied into the file. Until that
+happens again the log does not hold its page, but it holds that of `histories`, where it stands as
+well. So where the two differ, another file was put under the log.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ._history import History, entry_range
+from ._history import History, entry_range, random_name
 
 FORMAT = 2
 """`PRAGMA user_version` of the file: the tables below."""
@@ -18,22 +22,24 @@ FORMAT = 2
 # Without a rowid a table is its own index; an entry takes 40 to 60 bytes.
 TABLES = (
     """
-CREATE TABLE IF NOT EXISTS epochs (
+CREATE TABLE epochs (
     scope BLOB PRIMARY KEY,  -- as in base.py, or prefix, "k" and the name of a replaced checkpoint
     epoch INTEGER NOT NULL,  -- of a checkpoint: its reach
     made INTEGER NOT NULL    -- microseconds since 1970
 ) WITHOUT ROWID
 """,
     """
-CREATE TABLE IF NOT EXISTS histories (
+CREATE TABLE histories (
     prefix BLOB PRIMARY KEY,
     birth INTEGER NOT NULL,       -- 0: none is kept
     checkpoint INTEGER NOT NULL,  -- the newest
     made INTEGER NOT NULL,        -- when that was made, microseconds since 1970
     clock INTEGER NOT NULL,       -- the last number given out
-    retention INTEGER NOT NULL    -- microseconds that entries live: the longest of any process
+    retention INTEGER NOT NULL,   -- microseconds that entries live: the longest of any process
+    mark INTEGER NOT NULL         -- that of the file when this was written
 ) WITHOUT ROWID
 """,
+    "CREATE TABLE mark (mark INTEGER NOT NULL)",
 )
 
 Entry = tuple[int, int]
@@ -43,8 +49,9 @@ ABSENT: Entry = (0, 0)
 
 _PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
 _PUT_HISTORY = (
-    "INSERT OR REPLACE INTO histories (prefix, birth, checkpoint, made, clock, retention) "
-    "VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT OR REPLACE INTO histories "
+    "(prefix, birth, checkpoint, made, clock, retention, mark) "
+    "VALUES (?, ?, ?, ?, ?, ?, coalesce((SELECT mark FROM mark), 0))"
 )
 _NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
 
@@ -101,6 +108,20 @@ def kept_of(connection: sqlite3.Connection, prefix: bytes) -> Kept | None:
 def keep(connection: sqlite3.Connection, prefix: bytes, kept: Kept) -> None:
     """Write what the file keeps of an application."""
     connection.execute(_PUT_HISTORY, (prefix, *kept.history, kept.retention))
+
+
+def draw_mark(connection: sqlite3.Connection) -> None:
+    """Give the file another mark."""
+    mark = random_name()
+    connection.execute("DELETE FROM mark")
+    connection.execute("INSERT INTO mark (mark) VALUES (?)", (mark,))
+    connection.execute("UPDATE histories SET mark = ?", (mark,))
+
+
+def marks_differ(connection: sqlite3.Connection) -> bool:
+    """Whether the log was written for another file than it lies beside."""
+    query = "SELECT 1 FROM histories WHERE mark != coalesce((SELECT mark FROM mark), 0) LIMIT 1"
+    return connection.execute(query).fetchone() is not None
 
 
 def sweep(

@@ -34,6 +34,12 @@ QUIET_AFTER = 30
 """Seconds for which a request with the cookie of an ended or superseded session sends none."""
 
 _NEVER = 2**63
+_AGAIN_US = 3_600_000_000
+_COPY = (
+    " That follows on another such loss, or a logout of everybody, within an hour. Is there a copy "
+    "of this list that lives beside it, with the same secret? Run `duck-cookie-session new-birth` "
+    "on the copy."
+)
 _KEPT_BESIDE = 1_500  # bytes that a kept token takes besides its text and its data
 _KEPT_EACH = 4_096  # bytes for each token that may be kept, on average
 
@@ -187,13 +193,17 @@ class Rules:
         raised: int | None = yield RaiseIfForgotten(
             self.scopes.everything, witness_of(opened.claims)
         )
-        if raised is not None:
-            self.stats.count("revoked")
-            logger.error(
-                "The revocation list has gone back in time: a cookie speaks of revocations that "
-                "it does not know, as after a backup was put back or a replica that lagged became "
-                "the primary. Every session issued so far is refused."
-            )
+        if raised is None:
+            return
+        self.stats.count("forgotten")
+        standing = self.last_standing  # what the token was judged by
+        again = standing is not None and standing.made[0] > standing.now - _AGAIN_US
+        logger.error(
+            "The revocation list has gone back in time: a cookie speaks of revocations that "
+            "it does not know, as after a backup was put back or a replica that lagged became "
+            "the primary. Every session issued so far is refused.%s",
+            _COPY if again else "",
+        )
 
     def refuse(self, refusal: Refusal) -> Refusal:
         """Count and log a refusal: its reason and the start of the session id, nothing else."""

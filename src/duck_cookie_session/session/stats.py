@@ -21,6 +21,7 @@ COUNTED = (
     "read",  # sessions read
     "read_from_cache",  # tokens that were verified before and kept in memory
     "revoked",  # sessions, subjects or everything
+    "forgotten",  # times that the list was found to have gone back in time
     "unreachable",  # calls that the revocation list did not answer
 )
 
