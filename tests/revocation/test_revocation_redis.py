@@ -320,7 +320,7 @@ def test_keys_and_values_are_as_documented(the_list, app, bare):
         tag + "n" + "eHh4eHh4eHh4eHh4eHh4eA": "5",
         tag + "r": f"{RETENTION * 1_000}",
     }
-    assert bare.object("encoding", tag + "u" + digest) == b"int"
+    assert bare.memory_usage(tag + "u" + digest) <= 200
 
 
 # Birth and checkpoints

@@ -21,7 +21,7 @@ The braces are a hash tag: a Cluster keeps all keys of one application in one sl
 Its list can't grow past the memory of that node (at about 150 bytes an entry, a gigabyte holds
 seven million revocations); several applications spread over several nodes.
 
-The value of an entry is decimal text, which the server stores as one 64-bit number:
+The value of an entry is decimal text, which Redis stores as one 64-bit number:
 
     n > 0   the epoch, which is also when the entry was made, in microseconds since 1970
     n < 0   an ended session or group (epoch 2**53 - 1); made -n microseconds after 1970
