@@ -177,3 +177,50 @@ def test_awaited_calls_wait_no_longer_than_the_time_out(
         await one.aclose()
 
     asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_a_thousand_tasks_on_a_healthy_server_are_all_answered(
+    redis_server: RedisServer, bare_redis: redis.Redis
+) -> None:
+    """Waiting for a connection is no error, and ends nothing of what is known of the server."""
+    one = RedisRevocationList(redis_server.url, timeout=1)  # this machine may be busy
+    one.bind(SETTINGS)
+
+    async def look(times: int) -> None:
+        for _ in range(times):
+            await one.alookup((SCOPES.everything, SCOPE))
+
+    async def work() -> None:
+        await look(1)
+        before = bare_redis.info("commandstats")["cmdstat_info"]["calls"]
+        began = time.monotonic()
+        await asyncio.gather(*(look(10) for _ in range(1_000)))
+        took = time.monotonic() - began
+        assert bare_redis.info("clients")["connected_clients"] <= 64 + 1
+        asked = bare_redis.info("commandstats")["cmdstat_info"]["calls"] - before - 2
+        await one.aclose()
+        # Once a second and by whoever asks in that moment.
+        assert asked <= 64 * (took + 1)
+
+    asyncio.run(work())
+    one.close()
+
+
+def test_a_ready_client_with_few_connections_is_shared_fairly(
+    make_redis_list: MakeList, redis_server: RedisServer
+) -> None:
+    async def work() -> None:
+        pool = redis.asyncio.ConnectionPool(
+            port=redis_server.port, max_connections=2, protocol=2, socket_timeout=5
+        )
+        client = redis.asyncio.Redis(connection_pool=pool)
+        one = make_redis_list(async_client=client)
+        found = await asyncio.gather(*(one.alookup((SCOPE,)) for _ in range(200)))
+        assert {standing.epochs for standing in found} == {(0,)}
+        await one.aclose()
+        assert await client.ping()  # it stays open
+        await client.aclose()
+        await pool.disconnect()
+
+    asyncio.run(work())

@@ -26,6 +26,7 @@ from redis.retry import Retry
 
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from ._redis_format import key_of
+from ._turns import NoAnswer, Turns
 
 _CONNECTIONS = 64
 _THREADS = 10_000
@@ -48,7 +49,7 @@ class Connections:
     Args:
         url: the address; None with ready clients.
         client, async_client: ready clients; never closed here.
-        timeout: seconds for connecting, for a free connection, and for each answer.
+        timeout: seconds for connecting, and for each answer.
         on_error: called when the server could not be asked.
     """
 
@@ -77,7 +78,9 @@ class Connections:
         self._timeout = timeout
         self._on_error = on_error
         self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Turns]] = (
+            WeakKeyDictionary()
+        )
 
     @property
     def need_address(self) -> bool:
@@ -101,8 +104,8 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+        client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
+        if client is not None and client is not self._given_async:
             await client.connection_pool.disconnect()
 
     def run(self, scope: bytes, steps: Steps[Result]) -> Result:
@@ -125,6 +128,7 @@ class Connections:
             result: Result = done.value
             return result
         except _FAILURES as error:
+            self._on_error()
             raise self._unavailable(error) from error
         finally:
             steps.close()
@@ -133,7 +137,12 @@ class Connections:
         """`run`, awaitable."""
         if self._given_async is None and self._given is not None:
             return await asyncio.to_thread(self.run, scope, steps)
-        client = self._connected_async()
+        client, turns = self._connected_async()
+        try:
+            await turns.take()
+        except NoAnswer as error:
+            steps.close()
+            raise self._unavailable(error) from error
         try:
             command = next(steps)
             while True:
@@ -142,17 +151,19 @@ class Connections:
                 except NoScriptError as error:
                     command = steps.throw(error)
                 else:
+                    turns.answered()
                     command = steps.send(reply)
         except StopIteration as done:
             result: Result = done.value
             return result
         except _FAILURES as error:
+            self._on_error()
             raise self._unavailable(error) from error
         finally:
+            turns.give_back()
             steps.close()
 
     def _unavailable(self, error: Exception) -> RevocationListUnavailable:
-        self._on_error()
         return RevocationListUnavailable(
             f"The revocation list on {self.where} can't be asked "
             f"({type(error).__name__}: {error}). Check that the server runs, is reachable from "
@@ -172,24 +183,26 @@ class Connections:
                     self._client = redis.Redis(connection_pool=pool)
         return self._client
 
-    def _connected_async(self) -> Any:
-        if self._given_async is not None:
-            return self._given_async
+    def _connected_async(self) -> tuple[Any, Turns]:
+        """The client of the running event loop, and the turns that its tasks take."""
         loop = asyncio.get_running_loop()
-        client = self._async_clients.get(loop)
-        if client is None:
+        found = self._async_clients.get(loop)
+        if found is None:
             with self.lock:
                 for other in [other for other in self._async_clients if other.is_closed()]:
                     del self._async_clients[other]  # its connections keep it from being collected
-                # Tasks may ask by the thousand: they wait for a connection.
-                pool = redis.asyncio.BlockingConnectionPool.from_url(
-                    self._address(),
-                    max_connections=_CONNECTIONS,
-                    timeout=self._timeout,
-                    **self._options(AsyncRetry),
-                )
-                client = self._async_clients[loop] = redis.asyncio.Redis(connection_pool=pool)
-        return client
+                client, places = self._given_async, _CONNECTIONS
+                if client is None:
+                    # Tasks may ask by the thousand: they take turns.
+                    pool = redis.asyncio.ConnectionPool.from_url(
+                        self._address(), max_connections=places, **self._options(AsyncRetry)
+                    )
+                    client = redis.asyncio.Redis(connection_pool=pool)
+                else:
+                    own = getattr(client, "connection_pool", None)
+                    places = min(places, getattr(own, "max_connections", places))
+                found = self._async_clients[loop] = client, Turns(places, self._timeout)
+        return found
 
     def _address(self) -> str:
         if self.url is None:

@@ -44,7 +44,8 @@ class RedisRevocationList(RevocationList):
             setting. Weakens: a revocation made on another node is seen that much later.
         allow_eviction: accept a server that may evict entries, with a warning. Weakens: what it
             evicts are revocations, so sessions that were ended come back.
-        timeout: seconds that connecting may take, waiting for a free connection, and each answer.
+        timeout: seconds that connecting may take, and each answer. Tasks that wait for a free
+            connection wait until it is their turn, while others are being answered.
         clock: seconds, never going back; what `max_staleness` is measured by.
     """
 
