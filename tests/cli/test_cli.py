@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,12 +22,16 @@ from duck_cookie_session import (
     MemoryRevocationList,
     SessionSettings,
     SessionStorageConnector,
+    SessionStore,
+    SessionTooLarge,
     SQLiteRevocationList,
+    session_headers,
 )
 from duck_cookie_session.cli import main
-from duck_cookie_session.cli.output import duration
+from duck_cookie_session.cli.main import COMMANDS, parser
+from duck_cookie_session.cli.output import duration, moment
 from duck_cookie_session.settings import setting_name
-from duck_cookie_session.token.format import Claims, id_to_text, seal_token
+from duck_cookie_session.token.format import Claims, id_from_text, id_to_text, seal_token
 from duck_cookie_session.token.keys import KeyRing
 
 WEEK = 604_800
@@ -116,7 +122,8 @@ def test_inspect_says_what_a_live_token_holds(run: Run, node: SessionStorageConn
     assert facts["subject"] == "7"
     assert facts["lifetime"] == WEEK
     assert facts["secret"] == 1
-    assert facts["bytes"]["cookie"] == len("session_id") + len(token)
+    attributes = "; Path=/; Max-Age=2592000; Secure; HttpOnly; SameSite=Lax"
+    assert facts["bytes"]["cookie"] == len("session_id=") + len(token) + len(attributes)
     assert facts["bytes"]["keys"] == {"'cart'": 10, "'user'": 6}
     assert facts["created"] == facts["issued"]
     assert "tea" not in outcome.out
@@ -500,8 +507,8 @@ def test_check_finds_nothing_bad_in_the_defaults(run: Run, node: SessionStorageC
     assert found == {
         **dict.fromkeys(("settings", "secrets", "Secure", "HttpOnly", "SameSite"), "good"),
         **dict.fromkeys(("lifetime", "list", "file", "access", "durable"), "good"),
-        **dict.fromkeys(("room", "growth"), "good"),
-        "name": "note",
+        **dict.fromkeys(("room", "growth", "subject"), "good"),
+        **dict.fromkeys(("name", "head"), "note"),
     }
     lines = run("check").out.splitlines()
     assert len(lines) == len(found)
@@ -521,6 +528,9 @@ def test_check_finds_nothing_bad_in_the_defaults(run: Run, node: SessionStorageC
         ("on_lost", "accept", "on_lost", "note"),
         ("compress", "true", "compress", "note"),
         ("max_staleness", "5", "max_staleness", "note"),
+        ("subject_key", "", "subject", "bad"),
+        ("max_cookie_bytes", "3000", "head", "good"),
+        ("audience", "another", "used", "note"),
         ("secret_keys", "a" * 40, "secrets", "bad"),
         ("secret_keys", "please-change-me-before-going-live!!", "secrets", "bad"),
         ("secret_keys", "qazwsxedcrfvtgbyhn" * 5, "secrets", "bad"),
@@ -542,6 +552,68 @@ def test_check_says_what_to_change(
     assert outcome.findings[what] == level
     assert outcome.code == (1 if level == "bad" else 0)
     assert value not in outcome.out or name != "secret_keys"
+
+
+def test_check_before_the_first_request_gates_a_deployment(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outcome = run("check", "--json")
+    assert (outcome.code, outcome.findings["list"]) == (0, "note")
+    assert "the first node that answers makes it" in outcome.out
+    assert not folder.exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SESSION_DIR", str(tmp_path / "file" / "below"))
+    outcome = run("check", "--json")
+    assert (outcome.code, outcome.findings["list"]) == (1, "bad")
+
+
+def test_what_only_looks_makes_no_entry_for_an_application_that_is_not_there(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would disarm what guards `revoke` and `clear-all` against a wrong cookie name."""
+    token = node.set_session(None, {"user": 7})
+    monkeypatch.setenv("SESSION_COOKIE_NAME", "sesion_id")
+    other = SessionStorageConnector(
+        SQLiteRevocationList,
+        settings=SessionSettings(
+            secret_keys=SECRET, session_dir=node.settings.session_dir, cookie_name="sesion_id"
+        ),
+    )
+    elsewhere = seal_token(
+        KeyRing.of(other.settings), Claims(b"i" * 16, 0, 2**48 - 1, 0), b"\x80", 0
+    )
+    for looks in (("check",), ("inspect",), ("revocations", "--purge"), ("rotate",)):
+        run(*looks, stdin=elsewhere)
+        assert not other.revocations.knows(other.rules.scopes.prefix)
+    other.close()
+    outcome = run("check")
+    assert outcome.code == 0
+    assert "by nobody yet under the cookie name 'sesion_id' and the audience ''" in outcome.out
+    assert run("revoke", "--subject", "7").code == 2
+    assert run("clear-all", "--yes").code == 2
+    assert node.get_session(token) == {"user": 7}
+
+
+def test_check_says_how_large_the_head_of_a_response_gets(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    node.set_session(None, {})
+    (largest,) = re.findall(r"head +up to ([\d,]+) bytes", run("check").out)
+    low, high = 0, 4_000
+    store = SessionStore(None, connector=node)
+    while low < high:  # the largest data that fit
+        middle = (low + high + 1) // 2
+        store["text"] = "x" * middle
+        try:
+            store.save()
+        except SessionTooLarge:
+            high = middle - 1
+        else:
+            low = middle
+    store["text"] = "x" * low
+    headers = session_headers(store)
+    size = sum(len(f"{name}: {value}\r\n") for name, value in headers)
+    assert int(largest.replace(",", "")) - 40 < size <= int(largest.replace(",", ""))
 
 
 def test_check_accepts_what_keygen_makes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -675,6 +747,28 @@ def test_check_finds_a_secret_that_duck_made(monkeypatch: pytest.MonkeyPatch) ->
 # Where settings come from
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SESSION_COOKIE_NAMES", "SESSION_COOKIE_NAME"),
+        ("SESION_DIR", "SESSION_DIR"),
+        ("cookie_secure", "SESSION_COOKIE_SECURE"),
+        ("SESSION_SUBJECT", "SESSION_SUBJECT_KEY"),
+        ("SECRET_KEYS", "SECRET_KEY"),
+    ],
+)
+def test_a_misspelt_name_in_a_settings_file_is_refused_with_the_nearest(
+    run: Run, tmp_path: Path, name: str, nearest: str
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"SESSION_SECRET_KEYS": [SECRET], name: "a value not shown"}))
+    outcome = run("check", "--settings", str(file))
+    assert outcome.code == 2
+    assert repr(name) in outcome.err
+    assert f"The nearest is {nearest}." in outcome.err
+    assert "not shown" not in outcome.err
+
+
 def test_settings_from_a_file_go_before_the_environment(
     run: Run, tmp_path: Path, node: SessionStorageConnector, folder: Path
 ) -> None:
@@ -749,10 +843,47 @@ def test_the_settings_of_duck_in_the_working_folder(
     assert run("revoke", "--subject", "7").returncode == 0
     # The node of this test has another subject key: for it the session is a visitor's. Under
     # Duck's key a session of subject 7 is refused.
+    by_name = run("revoke", "--username", "alice")
+    assert by_name.returncode == 2
+    assert "Give the user's primary key with --subject." in by_name.stderr
     environment["DUCK_SETTINGS_MODULE"] = "web.missing"
     failed = run("check")
     assert failed.returncode == 2
-    assert "DUCK_SETTINGS_MODULE" in failed.stderr or "settings" in failed.stderr
+    assert "No module named 'web.missing'" in failed.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("import nowhere_at_all", "No module named 'nowhere_at_all'"),
+        ("SECRET_KEY = undefined", "name 'undefined' is not defined"),
+        ("import os\nSECRET_KEY = os.environ['NOT_SET']", "KeyError: 'NOT_SET'"),
+        ("x = (", "SyntaxError: '(' was never closed"),
+        ("raise ValueError('hidden')", "ValueError ("),
+    ],
+)
+def test_settings_of_duck_that_can_not_be_imported_say_why(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    pytest.importorskip("duck", reason="Duck is not installed (extra `duck`)")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "__init__.py").touch()
+    (tmp_path / "web" / "settings.py").write_text(content)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SESSION_")}
+    failed = subprocess.run(
+        [sys.executable, "-m", "duck_cookie_session", "check"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert failed.returncode == 2
+    assert why in failed.stderr
+    assert "settings.py" in failed.stderr
+    assert "line 1" in failed.stderr or "line 2" in failed.stderr
+    assert "above" not in failed.stderr
+    assert "hidden" not in failed.stderr
 
 
 # The program as such
@@ -793,6 +924,63 @@ def test_help_shows_examples_and_exit_codes(run: Run) -> None:
         assert "example:" in run(command, "--help").out
     assert run().code == 2
     assert run("fly").code == 2
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_examples_of_each_help_are_accepted(run: Run, name: str) -> None:
+    shown = run(name, "--help").out.partition("example:\n")[2].partition("\n\n")[0]
+    assert shown
+    for line in shown.splitlines():
+        words = shlex.split(line.partition("<")[0])
+        given = words[words.index(name) :]
+        chosen = parser().parse_args(given)
+        assert chosen.command == name
+        if getattr(chosen, "session_id", None):
+            assert id_from_text(chosen.session_id) is not None
+
+
+def test_a_subject_is_looked_up_nowhere_without_a_framework(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.set_session(None, {"user": 7})
+    outcome = run("revoke", "--username", "alice")
+    assert outcome.code == 2
+    assert "Give --subject with what stands under 'user' in the session" in outcome.err
+    monkeypatch.setenv("SESSION_SUBJECT_KEY", "")
+    outcome = run("revoke", "--subject", "7")
+    assert outcome.code == 2
+    assert "no session has a subject" in outcome.err
+
+
+def test_inspect_shows_the_claims_of_the_list_groups_and_authentication(
+    run: Run, node: SessionStorageConnector
+) -> None:
+    visitor = run("inspect", "--json", stdin=node.set_session(None, {})).json
+    assert (visitor["authenticated"], visitor["checkpoint"], visitor["groups"]) == (None, None, 0)
+    node.delete_session(node.generate_session_id())
+    standing = node.revocations.lookup((node.rules.scopes.everything,))
+    now = int(time.time()) * 1000
+    claims = Claims(
+        b"i" * 16,
+        now,
+        now + 60_000,
+        0,
+        birth=standing.birth,
+        checkpoint=standing.checkpoint,
+        reach=standing.reach,
+        subject="7",
+        groups=((b"a" * 16, 0), (b"b" * 16, 5)),
+        authenticated_ms=now - 3_600_000,
+    )
+    token = seal_token(KeyRing.of(node.settings), claims, b"\x80", now // 1000)
+    facts = run("inspect", "--json", stdin=token).json
+    assert facts["birth"] == visitor["birth"] == standing.birth
+    assert facts["checkpoint"] == standing.checkpoint
+    assert facts["groups"] == 2
+    assert facts["authenticated"] == moment(now / 1000 - 3_600)
+    shown = run("inspect", stdin=token).out
+    for row in ("list's birth", "checkpoint", "groups", "authenticated"):
+        assert re.search(rf"^{row} +\S", shown, re.MULTILINE)
 
 
 def test_no_option_takes_a_secret(run: Run) -> None:

@@ -20,15 +20,23 @@ from .sources import Source, find
 PLACEHOLDERS = (b"change", b"secret", b"password", b"insecure", b"example", b"xxxx", b"1234")
 SAMPLE_DAY = 86_400
 
+OTHER_HEADERS = len("Cache-Control: no-store\r\nVary: Cookie\r\n")
+USUAL_HEADERS = 1_000
+"""Bytes that status line and headers of an application take, security headers among them."""
+SMALLEST_BUFFER = 4_096
+"""The default of nginx's proxy_buffer_size on most machines: one page of memory."""
+
 
 def check(arguments: argparse.Namespace) -> int:
     """Print what is good and what to change."""
-    source = find(arguments.settings)
+    source = find(arguments)
     findings = [
         good("settings", f"valid, from {source.name}"),
         *check_secrets(source),
         *check_cookie(source.settings),
         *check_rules(source.settings),
+        check_subject(source.settings),
+        check_size(source.settings),
         *check_list(source),
     ]
     is_bad = any(finding.level == "bad" for finding in findings)
@@ -125,8 +133,38 @@ def check_rules(settings: SessionSettings) -> Iterator[Finding]:
             yield note(name, f"{value}: {effect}; {safe} is safer")
 
 
+def check_subject(settings: SessionSettings) -> Finding:
+    """Whether logins are known as such."""
+    if settings.subject_key is None:
+        return bad(
+            "subject",
+            "no subject key: a login gets no new session id, and delete_subject() ends nothing; "
+            "set SESSION_SUBJECT_KEY to the key under which the login puts the user's id",
+        )
+    return good("subject", f"the value under {settings.subject_key!r}")
+
+
+def check_size(settings: SessionSettings) -> Finding:
+    """What a proxy's buffer for the head of a response must have room for."""
+    largest = settings.max_cookie_bytes + len("Set-Cookie: \r\n") + OTHER_HEADERS
+    text = f"up to {largest:,} bytes of ours beside your other headers"
+    if largest + USUAL_HEADERS <= SMALLEST_BUFFER:
+        return good("head", text)
+    return note(
+        "head",
+        f"{text}: a proxy whose buffer is smaller answers 502 (nginx: proxy_buffer_size 8k), or "
+        f"set max_cookie_bytes to {SMALLEST_BUFFER - USUAL_HEADERS - OTHER_HEADERS - 14:,} or less",
+    )
+
+
 def check_list(source: Source) -> Iterator[Finding]:
-    """The revocation list: reachable, durable, not evicting, how full."""
+    """The revocation list: reachable, durable, not evicting, how full. Makes nothing in it."""
+    missing = source.missing_file()
+    if missing is not None:
+        from .sqlite_checks import check_place
+
+        yield from check_place(missing)
+        return
     try:
         connector = source.connector()
     except UsageError as error:
@@ -146,7 +184,7 @@ def check_list(source: Source) -> Iterator[Finding]:
 def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     revocations, settings = connector.revocations, connector.settings
     started = time.perf_counter()
-    revocations.lookup((connector.rules.scopes.everything,))
+    known = revocations.knows(connector.rules.scopes.prefix)  # a lookup would draw a birth
     took = (time.perf_counter() - started) * 1000
     yield good("list", f"{type(revocations).__name__}, answered in {took:.1f} ms")
     if isinstance(revocations, SQLiteRevocationList) and settings.session_dir is not None:
@@ -161,6 +199,13 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
         yield bad("durable", "no: it ends with its process; use SQLiteRevocationList")
     else:
         yield note("durable", "a list of another kind: not known from here")
+    if not known:
+        yield note(
+            "used",
+            f"by nobody yet under the cookie name {settings.cookie_name!r} and the audience "
+            f"{settings.audience!r}: good before the first request; else the nodes have others",
+        )
+        return
     survey = revocations.survey(connector.rules.scopes.prefix)
     yield growth(survey, settings.absolute_age + settings.clock_skew, time.time())
 

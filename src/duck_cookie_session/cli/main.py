@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from . import checking, revoking, rotating, tokens
@@ -41,53 +42,78 @@ def demo(arguments: argparse.Namespace) -> int:
     return run(check=arguments.check, redis=arguments.redis)
 
 
+PROGRAM = "duck-cookie-session"
+SUBJECT_HELP = (
+    "whose sessions, all of them: what stands under SESSION_SUBJECT_KEY; under Django and Duck "
+    "that is the user's primary key"
+)
+USERNAME_HELP = "whose sessions, by the user name: looked up under Django and Duck"
 SETTINGS_HELP = "JSON file with the settings, see below"
 
-Command = Callable[[argparse.Namespace], int]
 
-COMMANDS: dict[str, tuple[Command, str, str]] = {
-    "keygen": (tokens.keygen, "make a secret", "duck-cookie-session keygen"),
-    "inspect": (
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+        run: carries it out; its exit code.
+        summary: what it does.
+        examples: how it is called; `{program}` stands for the program.
+        own: whether it looks at an application, whose settings it needs.
+    """
+
+    run: Callable[[argparse.Namespace], int]
+    summary: str
+    examples: tuple[str, ...]
+    own: bool = True
+
+
+COMMANDS: dict[str, Command] = {
+    "keygen": Command(tokens.keygen, "make a secret", ("{program} keygen",), own=False),
+    "inspect": Command(
         tokens.inspect,
         "say what a token on standard input holds, and whether it is accepted",
-        "duck-cookie-session inspect < token.txt\n  pbpaste | duck-cookie-session inspect --json",
+        ("{program} inspect < token.txt", "pbpaste | {program} inspect --json"),
     ),
-    "revoke": (
+    "revoke": Command(
         revoking.revoke,
         "revoke a token on standard input, a session id, or all sessions of a subject",
-        "duck-cookie-session revoke < token.txt\n"
-        "  duck-cookie-session revoke --session-id=AbCdEfGhIjKlMnOpQrStUv\n"
-        "  duck-cookie-session revoke --subject 4711",
+        (
+            "{program} revoke < token.txt",
+            "{program} revoke --session-id=AbCdEfGhIjKlMnOpQrStUg",
+            "{program} revoke --subject 4711",
+            "{program} revoke --username alice",
+        ),
     ),
-    "clear-all": (
+    "clear-all": Command(
         revoking.clear_all,
         "refuse every session issued so far (asks first)",
-        "duck-cookie-session clear-all --yes",
+        ("{program} clear-all --yes",),
     ),
-    "new-birth": (
+    "new-birth": Command(
         revoking.new_birth,
         "make a copied list one of its own, which lives beside the original (asks first)",
-        "duck-cookie-session --settings staging.json new-birth --yes",
+        ("{program} new-birth --yes",),
     ),
-    "revocations": (
+    "revocations": Command(
         revoking.revocations,
         "count the entries of the revocation list; purge those that have expired",
-        "duck-cookie-session revocations --purge",
+        ("{program} revocations --purge",),
     ),
-    "rotate": (
+    "rotate": Command(
         rotating.rotate,
         "print the settings that replace the secrets, and from when each is safe",
-        "duck-cookie-session rotate --promoted 2026-11-22T14:30",
+        ("{program} rotate --promoted 2026-11-22T14:30",),
     ),
-    "check": (
+    "check": Command(
         checking.check,
         "look at settings, secrets and list: each line good, note or bad",
-        "duck-cookie-session check --json",
+        ("{program} check --json",),
     ),
-    "demo": (
+    "demo": Command(
         demo,
         "run two Duck nodes and a page to try them with",
-        "python -m duck_cookie_session demo --check",
+        ("python -m duck_cookie_session demo --check",),
+        own=False,
     ),
 }
 
@@ -95,32 +121,46 @@ COMMANDS: dict[str, tuple[Command, str, str]] = {
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     made = argparse.ArgumentParser(
-        prog="duck-cookie-session",
+        prog=PROGRAM,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=_version())
     made.add_argument("--settings", metavar="FILE", help=SETTINGS_HELP)
+    add_commands(made, PROGRAM)
+    return made
+
+
+def add_commands(
+    made: argparse.ArgumentParser, program: str, *, framework: str | None = None
+) -> None:
+    """Add the commands to a parser.
+
+    Args:
+        program: how they are called, as in "manage.py sessions".
+        framework: the one whose settings count; None for those that `HELP` names.
+    """
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (_, summary, example) in COMMANDS.items():
+    where = HELP if framework is None else f"The settings are those of the {framework} project."
+    for name, (_, summary, examples, own) in COMMANDS.items():
+        if framework is not None and name == "demo":
+            continue
+        shown = "\n".join("  " + example.format(program=program) for example in examples)
         command = commands.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n  {example}\n\n{HELP}"
-            if name != "demo"
-            else f"example:\n  {example}",
+            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name != "demo" else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name not in ("keygen", "demo"):
+        if own and framework is None:
             command.add_argument(
                 "--settings", metavar="FILE", help=SETTINGS_HELP, default=argparse.SUPPRESS
             )
         if name not in ("clear-all", "new-birth", "demo"):
             command.add_argument("--json", action="store_true", help="print JSON, for programs")
         _add_options(name, command)
-    return made
 
 
 def _version() -> str:
@@ -138,7 +178,8 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
     elif name == "revoke":
         which = command.add_mutually_exclusive_group()
         which.add_argument("--session-id", metavar="ID", help="22 characters; write --session-id=")
-        which.add_argument("--subject", help="whose sessions, all of them")
+        which.add_argument("--subject", metavar="ID", help=SUBJECT_HELP)
+        which.add_argument("--username", metavar="NAME", help=USERNAME_HELP)
     elif name in ("clear-all", "new-birth"):
         command.add_argument("--yes", action="store_true", help="do not ask")
     elif name == "revocations":
@@ -161,10 +202,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    chosen = parser().parse_args(arguments)
-    command, _, _ = COMMANDS[chosen.command]
+    return execute(parser().parse_args(arguments))
+
+
+def execute(chosen: argparse.Namespace) -> int:
+    """Run the command that was chosen; its exit code.
+
+    Args:
+        chosen: what a parser with `add_commands` gave. Its attribute `source`, if it has one, is
+            called for the settings, a `sources.Source`.
+    """
     try:
-        return command(chosen)
+        return COMMANDS[chosen.command].run(chosen)
     except (UsageError, InvalidSettings, InvalidArgument) as error:
         complain(str(error))
         return USAGE

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..session.connector import SessionStorageConnector
 from ..token.format import id_from_text, id_to_text
 from .output import FOUND, GOOD, UsageError, complain, moment, say, say_json, table
-from .sources import find
+from .sources import Source, find
 from .tokens import read_token
 
 PROGRESS_EVERY = 0.5
@@ -19,19 +19,24 @@ PROGRESS_EVERY = 0.5
 
 def revoke(arguments: argparse.Namespace) -> int:
     """Revoke a token's session, a session by its id, or every session of a subject."""
-    source = find(arguments.settings)
+    source = find(arguments)
     session_id, token = arguments.session_id, None
     if session_id is not None and id_from_text(session_id) is None:
         raise UsageError(
             f"--session-id {session_id!r} is no session id: it is 22 characters, as `inspect` "
             "shows it. A log shows only its start."
         )
-    if session_id is None and arguments.subject is None:
+    by_subject = arguments.subject is not None or arguments.username is not None
+    subject = _subject(source, arguments.subject, arguments.username) if by_subject else None
+    if by_subject and subject is None:
+        complain(f"nothing was revoked: there is no user {arguments.username!r}")
+        return FOUND
+    if session_id is None and subject is None:
         token = read_token().removeprefix(source.settings.cookie_name + "=")
     connector = source.connector()
     try:
         _check_known(connector)
-        done = _revoke(connector, token or session_id, arguments.subject)
+        done = _revoke(connector, token or session_id, subject)
     finally:
         connector.close()
     if done is None:
@@ -43,6 +48,27 @@ def revoke(arguments: argparse.Namespace) -> int:
     else:
         table([("revoked " + what.replace("_", " "), whom)])
     return GOOD
+
+
+def _subject(source: Source, subject: str | None, username: str | None) -> str | None:
+    """The subject that was meant; None if no user has that name.
+
+    Raises:
+        UsageError: there can't be one.
+    """
+    if source.settings.subject_key is None:
+        raise UsageError(
+            "Nothing was changed: no subject key is set (SESSION_SUBJECT_KEY), so no session has a "
+            "subject."
+        )
+    if username is None:
+        return subject if source.users is None or subject is None else source.users.subject(subject)
+    if source.users is None:
+        raise UsageError(
+            f"--username needs users to look in, and {source.name} names none. Give --subject with "
+            f"what stands under {source.settings.subject_key!r} in the session."
+        )
+    return source.users.primary_key(username)
 
 
 def _revoke(
@@ -60,7 +86,7 @@ def _revoke(
 
 def clear_all(arguments: argparse.Namespace) -> int:
     """Refuse every token issued so far."""
-    connector = find(arguments.settings).connector()
+    connector = find(arguments).connector()
     try:
         if not arguments.yes and not _confirmed("clear-all", "on every node"):
             say("Nothing was changed.")
@@ -75,7 +101,7 @@ def clear_all(arguments: argparse.Namespace) -> int:
 
 def new_birth(arguments: argparse.Namespace) -> int:
     """Make the list another one, so that it can live beside the one it was copied from."""
-    connector = find(arguments.settings).connector()
+    connector = find(arguments).connector()
     try:
         if connector.settings.on_lost == "accept":
             raise UsageError("new-birth does nothing under on_lost='accept': no birth is kept.")
@@ -109,7 +135,7 @@ def _confirmed(command: str, where: str) -> bool:
 
 def revocations(arguments: argparse.Namespace) -> int:
     """Count what the list holds, and purge it on request."""
-    connector = find(arguments.settings).connector()
+    connector = find(arguments).connector()
     try:
         removed = connector.revocations.purge(_progress()) if arguments.purge else None
         survey = connector.revocations.survey(connector.rules.scopes.prefix)

@@ -18,7 +18,7 @@ from .tokens import SECRET_BYTES
 
 def rotate(arguments: argparse.Namespace) -> int:
     """Print the settings for stage, promote and retire, and from when each is safe."""
-    settings = find(arguments.settings).settings
+    settings = find(arguments).settings
     promoted = _promoted(arguments.promoted)
     new = secrets.token_urlsafe(SECRET_BYTES)
     steps = plan(settings, promoted)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,16 @@ from ..session.connector import SessionStorageConnector
 from ..session.duck import DUCK_SUBJECT_KEY, duck_settings, import_storage
 from ..settings import SessionSettings, setting_name
 from .output import UsageError
+from .users import DuckUsers, Users
 
 SECRETS = setting_name("secret_keys")
 DUCK_MODULE = "DUCK_SETTINGS_MODULE"
+NAMES = (
+    *(setting_name(spec.name) for spec in fields(SessionSettings)),
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SESSION_STORAGE", "SESSION_ENGINE"),
+)
+"""What may stand in a file: what the list and the tokens go by, and what names the engine."""
+
 REDIS_LIST = "duck_cookie_session.revocation.redis.RedisRevocationList"
 
 HELP = f"""\
@@ -31,7 +40,8 @@ Settings come from the first of these that is there:
                        JSON list; SESSION_DIR, SESSION_COOKIE_NAME and the others by their names
   web/settings.py      Duck's settings, in the working folder
 They must be those of the nodes: the list goes by cookie name and audience, and keeps a revocation
-for absolute_age. Django's and Flask's are not read: put these into a file or the environment.
+for absolute_age. With Django's settings run `manage.py sessions COMMAND`, with Flask's
+`flask sessions COMMAND`.
 Secrets are never taken from the command line: other users of the machine could read them there.
 Run it as the user that the nodes run as, so that a file it makes is theirs."""
 
@@ -45,12 +55,14 @@ class Source:
         settings: validated.
         storage: the class or callable of the revocation list; None where none is set.
         duck: whether they are Duck's.
+        users: where a user's primary key can be looked up; None where there is no such place.
     """
 
     name: str
     settings: SessionSettings
     storage: Any
     duck: bool = False
+    users: Users | None = None
 
     def connector(self) -> SessionStorageConnector:
         """A connector over the list that the nodes use.
@@ -85,12 +97,16 @@ class Source:
         return None if path.exists() else path
 
 
-def find(file: str | None) -> Source:
-    """The settings, from the first source that is there (`HELP`).
+def find(arguments: argparse.Namespace) -> Source:
+    """The settings: those of the framework whose command runs, else the first that is there.
 
     Raises:
         UsageError, InvalidSettings.
     """
+    given: Callable[[], Source] | None = getattr(arguments, "source", None)
+    if given is not None:
+        return given()
+    file: str | None = arguments.settings
     if file is not None:
         return _from_mapping(f"the file {file}", _read(file))
     if DUCK_MODULE not in os.environ and os.environ.get(SECRETS):
@@ -117,7 +133,8 @@ def _from_duck() -> Source:
     mapping = duck_settings()
     settings = SessionSettings.from_mapping(mapping, subject_key=DUCK_SUBJECT_KEY)
     name = f"Duck's settings ({os.environ[DUCK_MODULE]})"
-    return Source(name, settings, import_storage(mapping.get("SESSION_STORAGE")), duck=True)
+    storage = import_storage(mapping.get("SESSION_STORAGE"))
+    return Source(name, settings, storage, duck=True, users=DuckUsers())
 
 
 def _read(file: str) -> Mapping[str, Any]:
@@ -130,6 +147,12 @@ def _read(file: str) -> Mapping[str, Any]:
         raise UsageError(f"The settings {file} are no JSON in UTF-8.") from error
     if not isinstance(mapping, dict):
         raise UsageError(f"The settings {file} are no JSON object of names and values.")
+    for name in mapping:
+        if name not in NAMES:
+            (nearest,) = difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=0)
+            raise UsageError(
+                f"The settings {file} have {name!r}, which is no setting. The nearest is {nearest}."
+            )
     return mapping
 
 

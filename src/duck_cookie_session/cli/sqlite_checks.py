@@ -36,6 +36,24 @@ def check_sqlite(directory: str) -> Iterator[Finding]:
         yield good("room", f"{free / 1e9:,.1f} GB free on its disk")
 
 
+def check_place(path: Path) -> Iterator[Finding]:
+    """Whether the first node can make the file, and what it would lie on.
+
+    Args:
+        path: where it would be.
+    """
+    there = next(parent for parent in path.parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield bad("list", f"there is none at {path}, and none can be made in {there}")
+        return
+    yield note(
+        "list",
+        f"none yet at {path}: the first node that answers makes it. If nodes run already, "
+        "SESSION_DIR is not the folder that they use",
+    )
+    yield _check_durable(file_system(there, MOUNTS))
+
+
 def _check_file(path: Path) -> Finding:
     with contextlib.closing(sqlite3.connect(path.as_uri() + "?mode=rw", uri=True)) as connection:
         try:

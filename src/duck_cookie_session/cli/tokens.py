@@ -70,10 +70,10 @@ def read_token() -> str:
 
 def inspect(arguments: argparse.Namespace) -> int:
     """Say what a token holds and whether it is accepted."""
-    source = find(arguments.settings)
+    source = find(arguments)
     token = read_token().removeprefix(source.settings.cookie_name + "=")
     ring = KeyRing.of(source.settings)
-    size = len(source.settings.cookie_name) + len(token)
+    size = Rules(source.settings, time.time, Stats()).line_bytes + len(token)
     try:
         claims, data, number = open_token(ring, token)
     except TokenRefused as refused:
@@ -92,7 +92,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(facts)
     else:
-        _print(facts, len(source.settings.secret_keys))
+        _print(facts, source.settings)
     return GOOD if facts["accepted"] else FOUND
 
 
@@ -109,8 +109,20 @@ def _facts(settings: SessionSettings, token: str, claims: Claims, number: int) -
         "ends_at_the_latest": moment(claims.created_ms / 1000 + settings.absolute_age),
         "lifetime": claims.lifetime_ms / 1000 or None,
         "browser_length": claims.browser_length,
+        "authenticated": _authenticated(claims),
+        "groups": len(claims.groups),
+        "birth": claims.birth or None,
+        "checkpoint": claims.checkpoint or None,
         "secret": number + 1,
     }
+
+
+def _authenticated(claims: Claims) -> str | None:
+    """When somebody last proved who they are; None for a visitor."""
+    if claims.subject is None:
+        return None
+    at_ms = claims.created_ms if claims.authenticated_ms is None else claims.authenticated_ms
+    return moment(at_ms / 1000)
 
 
 def _add_data(facts: dict[str, Any], data: bytes, *, show_values: bool) -> None:
@@ -142,6 +154,9 @@ def _judge(source: Source, token: str) -> tuple[str, str | None]:
         complain(str(error))
         return "not asked", None
     try:
+        if not connector.revocations.knows(connector.rules.scopes.prefix):
+            # A lookup would draw a birth, which is another than the token's.
+            return "asked", "other list" if source.settings.on_lost == "refuse" else None
         # Asked directly: on_unreachable="accept" must not pass for an answer.
         standing = connector.revocations.lookup(opened.scopes, checkpoint=opened.claims.checkpoint)
     except RevocationListUnavailable as error:
@@ -153,7 +168,7 @@ def _judge(source: Source, token: str) -> tuple[str, str | None]:
     return "asked", reason and reason.value
 
 
-def _print(facts: dict[str, Any], secret_count: int) -> None:
+def _print(facts: dict[str, Any], settings: SessionSettings) -> None:
     reason, asked = facts["reason"], facts.get("list")
     if reason is not None:
         say(f"Refused: {reason} ({REASONS[reason]})")
@@ -171,9 +186,16 @@ def _print(facts: dict[str, Any], secret_count: int) -> None:
         each = f"{duration(lifetime)}, renewed at each save" if lifetime else "fixed"
         rows.append(("lifetime", each + (", browser-length" if facts["browser_length"] else "")))
         rows.append(("ends at latest", facts["ends_at_the_latest"]))
-        rows.append(("secret", f"{facts['secret']} of {secret_count} (1 is the newest)"))
+        rows.append(("authenticated", facts["authenticated"]))
+        rows.append(("groups", facts["groups"] or None))
+        rows.append(("list's birth", facts["birth"]))
+        rows.append(("checkpoint", facts["checkpoint"]))
+        rows.append(
+            ("secret", f"{facts['secret']} of {len(settings.secret_keys)} (1 is the newest)")
+        )
         rows.append(("unreadable", facts.get("unreadable")))
-    rows.append(("cookie bytes", f"{sizes['cookie']} of {COOKIE_LIMIT} (name and value)"))
+    limit = settings.max_cookie_bytes
+    rows.append(("cookie bytes", f"{sizes['cookie']} of {limit} (with its attributes)"))
     rows.append(("data bytes", sizes.get("data")))
     table(rows)
     for key, size in sizes.get("keys", {}).items():

@@ -178,12 +178,7 @@ class CookieSessionInterface(SessionInterface):
         fallbacks = tuple(config.get("SECRET_KEY_FALLBACKS") or ())
         now = (fallbacks, *map(config.get, _CONFIG))
         if self._connector is None or now != self._config:
-            given = {name: value for name, value in config.items() if value is not None}
-            given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
-            settings = SessionSettings.from_mapping(
-                given, cookie_age=app.permanent_session_lifetime, subject_key=SUBJECT_KEY
-            )
-            storage = import_storage(config.get("SESSION_STORAGE", SQLiteRevocationList))
+            settings, storage = self.described(app)
             before = self._connector
             if before is not None:  # the list stays, whatever else changes
                 storage = functools.partial(_same, before.revocations)
@@ -192,6 +187,21 @@ class CookieSessionInterface(SessionInterface):
             self._connector = register(made, user, replaces=before)
             self._config = now
         return self._connector
+
+    def described(self, app: Any) -> tuple[SessionSettings, Any]:
+        """What sessions of an application go by: settings, and what gives the revocation list.
+
+        Raises:
+            InvalidSettings: names the setting and what is allowed.
+        """
+        if self._given is not None:
+            return self._given.settings, functools.partial(_same, self._given.revocations)
+        given = {name: value for name, value in app.config.items() if value is not None}
+        given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
+        settings = SessionSettings.from_mapping(
+            given, cookie_age=app.permanent_session_lifetime, subject_key=SUBJECT_KEY
+        )
+        return settings, import_storage(app.config.get("SESSION_STORAGE", SQLiteRevocationList))
 
 
 def _same(revocations: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidSettings
@@ -26,10 +28,29 @@ def duck_settings() -> Mapping[str, Any]:
         raise InvalidSettings(
             "No session settings: call duck_cookie_session.configure(SessionSettings(...), "
             "SQLiteRevocationList) at start, or run under Duck with SESSION_STORAGE and "
-            f"SECRET_KEY in its settings (those could not be read: {type(error).__name__})."
+            f"SECRET_KEY in its settings. Those could not be read: {_why(error)}."
         ) from error
     found: Mapping[str, Any] = SETTINGS
     return found
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong and where. The text of an error only where it is about names: that of
+    another may show a value, which may be a secret."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = type(error).__name__
+    if isinstance(error, (ImportError, NameError, AttributeError, SyntaxError, KeyError)):
+        text += f": {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if frame.filename == __file__ or "duck" in path.parts:  # it did not come to the module
+            break
+        if not frame.filename.startswith("<") and "importlib" not in path.parts:
+            text += f" ({frame.filename}, line {frame.lineno})"
+            break
+    return text
 
 
 def duck_session_settings() -> SessionSettings:

@@ -1,4 +1,4 @@
-"""The entry of INSTALLED_APPS, for the system checks."""
+"""The entry of INSTALLED_APPS: system checks, and `manage.py sessions`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ else:
 
 
 class CookieSessions(AppConfig):
-    """Registers the system checks."""
+    """Brings system checks and `manage.py sessions`."""
 
     name = "duck_cookie_session.contrib.django"
     label = "duck_cookie_session"
