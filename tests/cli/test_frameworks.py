@@ -103,7 +103,7 @@ def test_flask_with_a_connector_of_its_own_goes_by_that(
     app = flask_app(tmp_path)
     settings = SessionSettings(secret_keys=SECRET, session_dir=tmp_path, subject_key="user")
     connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
-    app.session_interface = CookieSessionInterface(connector)
+    app.session_interface = CookieSessionInterface(connector=connector)
     token = connector.set_session(None, {"user": 7})
     assert flask_sessions(app, "revoke", "--subject", "7").exit_code == 0
     assert connector.get_session(token) is None
@@ -208,10 +208,17 @@ def test_django(manage: Callable[..., Ran], tmp_path: Path) -> None:
 # A list that ends with its process.
 
 
+@pytest.mark.parametrize("given", [True, False])
 def test_a_memory_list_can_not_be_looked_into_from_another_process(
-    tmp_path: Path, flask_sessions: Callable[..., Any]
+    tmp_path: Path, flask_sessions: Callable[..., Any], given: bool
 ) -> None:
+    from duck_cookie_session.contrib.flask import CookieSessionInterface
+
     app = flask_app(tmp_path, SESSION_STORAGE=MemoryRevocationList)
+    if given:
+        settings = SessionSettings(secret_keys=SECRET, subject_key="user")
+        connector = SessionStorageConnector(MemoryRevocationList, settings=settings)
+        app.session_interface = CookieSessionInterface(connector=connector)
     ran = flask_sessions(app, "revoke", "--subject", "7")
     assert ran.exit_code == 2
     assert "ends with its process" in ran.stderr

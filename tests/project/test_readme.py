@@ -410,6 +410,7 @@ def test_commands_of_this_library_run(
     monkeypatch.setenv("SESSION_SECRET_KEYS", f'["{SECRET}"]')
     monkeypatch.setenv("SESSION_DIR", "sessions")
     monkeypatch.setenv("SESSION_COOKIE_NAME", "session_id")
+    monkeypatch.setenv("SESSION_SUBJECT_KEY", "user")
     monkeypatch.setattr(sys, "stdin", io.StringIO(token))
     words = _words(line)[1:]
     if words == ["clear-all"]:

@@ -29,6 +29,10 @@ NAMES = (
 )
 """What may stand in a file: what the list and the tokens go by, and what names the engine."""
 
+IN_MEMORY = (
+    "The revocation list is in the memory of each process (MemoryRevocationList): it can't be "
+    "looked into from here, and ends with its process."
+)
 REDIS_LIST = "duck_cookie_session.revocation.redis.RedisRevocationList"
 
 HELP = f"""\
@@ -77,17 +81,18 @@ class Source:
                 "nodes' SQLite list, or SESSION_REVOCATION_URL, or SESSION_STORAGE."
             )
         if self.storage is MemoryRevocationList:
-            raise UsageError(
-                "The revocation list is in the memory of each process (MemoryRevocationList): "
-                "it can't be looked into from here, and ends with its process."
-            )
+            raise UsageError(IN_MEMORY)
         missing = self.missing_file()
         if missing is not None:
             raise UsageError(
                 f"There is no revocation list at {missing}. Is SESSION_DIR the folder that the "
                 "nodes use? A node makes the list when it answers its first request."
             )
-        return SessionStorageConnector(self.storage, settings=self.settings)
+        made = SessionStorageConnector(self.storage, settings=self.settings)
+        if type(made.revocations) is MemoryRevocationList:
+            made.close()
+            raise UsageError(IN_MEMORY)
+        return made
 
     def missing_file(self) -> Path | None:
         """Where the SQLite list would be if it is not there; nothing is made by looking."""
