@@ -215,10 +215,11 @@ def test_a_memory_list_can_not_be_looked_into_from_another_process(
     from duck_cookie_session.contrib.flask import CookieSessionInterface
 
     app = flask_app(tmp_path, SESSION_STORAGE=MemoryRevocationList)
+    settings = SessionSettings(secret_keys=SECRET, subject_key="user")
+    connector = SessionStorageConnector(MemoryRevocationList, settings=settings)
     if given:
-        settings = SessionSettings(secret_keys=SECRET, subject_key="user")
-        connector = SessionStorageConnector(MemoryRevocationList, settings=settings)
         app.session_interface = CookieSessionInterface(connector=connector)
     ran = flask_sessions(app, "revoke", "--subject", "7")
+    connector.close()
     assert ran.exit_code == 2
     assert "ends with its process" in ran.stderr
