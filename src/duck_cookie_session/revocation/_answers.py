@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from .base import Standing
 
-_REMEMBERED = 16_384  # answers, about 12 MB
+_REMEMBERED = 16_384  # answers, about 13 MB
 
 _Asked = tuple[tuple[bytes, ...], int]
 
