@@ -191,6 +191,21 @@ def forked(folder: str, children: str) -> None:
     tell({"kept" if node.get_session(kept) else "lost": kept})
 
 
+def serve(folder: str) -> None:
+    """Do what standard input says, a JSON list a line: the name of a call and its arguments."""
+    node = open_node(folder)
+    calls: dict[str, Callable[..., object]] = {
+        "start": lambda number=0: node.set_session(None, {"n": number}),
+        "read": node.get_session,
+        "revoke": node.delete_session,
+        "clear all": node.clear_all_sessions,
+        "forgotten": lambda: node.stats()["forgotten"],
+    }
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        tell(calls[name](*arguments))
+
+
 def shutdown(folder: str, how: str) -> None:
     """End while threads revoke and read; `atexit` revokes once more."""
     node = open_node(folder)

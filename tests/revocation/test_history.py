@@ -70,7 +70,7 @@ def test_a_checkpoint_under_which_no_number_was_given_out_is_not_kept() -> None:
 
 def test_without_a_birth_there_are_no_checkpoints() -> None:
     begun = History.begun(5, keeps_birth=False)
-    assert begun == (0, 0, 5, 0)
+    assert begun == (0, 0, 5, 0, 0)
     assert begun.raised(50_000_000, 0, elsewhere=True) == (begun._replace(clock=50_000_000), None)
 
 
@@ -207,6 +207,24 @@ def test_a_replaced_checkpoint_lives_as_long_as_entries_do_and_the_newest_for_ev
     clock.tick(365 * DAY)
     newest = standing_of(the_list)
     assert standing_of(the_list, newest.checkpoint).asked_reach == newest.reach > first.reach
+
+
+def test_a_purge_while_the_clock_was_ahead_makes_no_proof(
+    make_list: MakeList, clock: Clock
+) -> None:
+    """It took a checkpoint before its time, by the clock that was set back since."""
+    the_list = make_list()
+    the_list.end(session(1))
+    sealed = witness_of(standing_of(the_list))
+    clock.tick(20)
+    the_list.end(session(2))
+    clock.tick(RETENTION + 1_800)
+    assert the_list.purge() == 3
+    clock.tick(-3_600)
+    standing = standing_of(the_list, sealed.checkpoint)
+    assert standing.asked_reach is None
+    assert sealed.reach < standing.now - RETENTION * 1_000_000
+    assert the_list.raise_if_forgotten(SCOPES.everything, sealed) is None
 
 
 def test_no_honest_token_is_proof(make_list: MakeList, clock: Clock) -> None:

@@ -775,7 +775,7 @@ def test_what_stands_in_the_file(sqlite: SQLiteRevocationList, folder: Path) -> 
     assert found[session(1)] == (LAST_EPOCH, micros)
     (birth, checkpoint), mark = kept[1:3], kept[-1]
     retention = int(RETENTION * 1_000_000)
-    assert kept == (SCOPES.prefix, birth, checkpoint, micros, micros, retention, mark)
+    assert kept == (SCOPES.prefix, birth, checkpoint, micros, micros, 0, retention, mark)
     assert birth != checkpoint  # of the file that was opened anew
     assert found.keys() == {session(1)}
 

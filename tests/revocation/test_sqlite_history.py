@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,96 @@ def test_on_lost_accept_serves_whatever_the_file_says(
     assert (node.read(ended), node.read(live)) == ({"n": 1}, {"n": 2})
     assert "accepted again (on_lost='accept')" in caplog.text
     assert errors(caplog) == []
+
+
+# Processes
+
+
+class Process:
+    """A process of an application, which does what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        program = Path(__file__).parents[1] / "faults" / "programs.py"
+        self._popen = subprocess.Popen(
+            [sys.executable, str(program), "serve", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = ""
+
+    def __call__(self, *call: object) -> Any:
+        assert self._popen.stdin
+        assert self._popen.stdout
+        self._popen.stdin.write(json.dumps(call) + "\n")
+        self._popen.stdin.flush()
+        return json.loads(self._popen.stdout.readline())
+
+    def end(self, *, kill: bool = False) -> None:
+        """End it; what it said on standard error is in `said` then."""
+        if self._popen.poll() is None:
+            if kill:
+                self._popen.kill()
+            self.said = self._popen.communicate(timeout=60)[1]
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[Callable[[], Process]]:
+    made: list[Process] = []
+
+    def start() -> Process:
+        made.append(Process(tmp_path / "sessions"))
+        return made[-1]
+
+    yield start
+    for process in made:
+        process.end(kill=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open can't be replaced there")
+@pytest.mark.parametrize("how", ["swapped", "written over", "ended", "killed"])
+@pytest.mark.parametrize("raises", [0, 3])
+def test_processes_whose_file_is_put_back(
+    start_process: Callable[[], Process], tmp_path: Path, how: str, raises: int
+) -> None:
+    """Whichever raises first, before it has read anything, and whichever is asked then."""
+    one, two = start_process(), start_process()
+    file = tmp_path / "sessions" / FILE_NAME
+    one("revoke", one("start"))
+    bystander, ended = two("start", 1), two("start", 2)
+    original, copy = sqlite3.connect(file), sqlite3.connect(tmp_path / "backup")
+    original.backup(copy)
+    copy.close()
+    original.close()
+    one("revoke", ended)
+    log_was_emptied = how in ("written over", "killed")
+    for _ in range(600 if log_was_emptied else 1):
+        one("revoke", one("start"))
+    proof = two("start", 3)
+    assert (two("read", ended), one("read", proof)) == (None, {"n": 3})
+    if how in ("ended", "killed"):
+        for process in (one, two):
+            process.end(kill=how == "killed")
+        one, two = start_process(), start_process()
+    if how == "written over":
+        cp(tmp_path / "backup", file)
+    else:
+        cp(tmp_path / "backup", file.with_name("new"))
+        file.with_name("new").replace(file)
+    for _ in range(raises):
+        one("revoke", one("start"))
+    assert two("read", ended) == {"n": 2}  # nothing has shown yet what was lost
+    assert two("read", proof) is None
+    for process in (one, two):
+        assert [process("read", token) for token in (bystander, ended, proof)] == [None] * 3
+        assert process("read", process("start", 4)) == {"n": 4}
+    assert (one("forgotten"), two("forgotten")) == (0, 1)
+    for process in (one, two):
+        process.end()
+    assert (one.said + two.said).count("gone back in time") == 1
+    assert ("put under the log" in one.said + two.said) == log_was_emptied
 
 
 # Two that live side by side

@@ -47,18 +47,25 @@ class History(NamedTuple):
         clock: the last number given out; 0 before the first raise. It never goes back, so that a
             machine whose clock is set back can't make a raise that fails to outrank tokens sealed
             under an entry which is gone since.
+        purged: the machine's time when a purge last removed something, microseconds; 0 before. What
+            was made a retention before that is gone, even if the clock was ahead then.
     """
 
     birth: int
     checkpoint: int
     made: int
     clock: int
+    purged: int = 0
 
     @classmethod
     def begun(cls, now: int, *, keeps_birth: bool, clock: int = 0) -> History:
         """That of a list made just now, which may have given out numbers under another birth."""
         birth = random_name() if keeps_birth else 0
         return cls(birth, birth, now, clock)
+
+    def time(self, now: int) -> int:
+        """The list's time: the machine's, but never behind what was done by a clock ahead."""
+        return max(now, self.clock, self.purged)
 
     def reach_of(self, checkpoint: int, kept: int) -> int | None:
         """The reach of a checkpoint that a lookup asks for.
@@ -88,7 +95,7 @@ class History(NamedTuple):
             return self._replace(clock=number), None
         # Nobody carries a checkpoint under which no number was given out.
         replaced = self if self.clock else None
-        return History(self.birth, random_name(), now, number), replaced
+        return self._replace(checkpoint=random_name(), made=now, clock=number), replaced
 
 
 def proves(
@@ -106,7 +113,7 @@ def proves(
         everything=everything,
         birth=history.birth,
         asked_reach=history.reach_of(witness.checkpoint, kept),
-        oldest=max(now, history.clock) - retention,
+        oldest=history.time(now) - retention,
     )
 
 

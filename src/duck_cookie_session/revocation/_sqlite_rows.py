@@ -35,6 +35,7 @@ CREATE TABLE histories (
     checkpoint INTEGER NOT NULL,  -- the newest
     made INTEGER NOT NULL,        -- when that was made, microseconds since 1970
     clock INTEGER NOT NULL,       -- the last number given out
+    purged INTEGER NOT NULL,      -- when a purge last removed something, microseconds since 1970
     retention INTEGER NOT NULL,   -- microseconds that entries live: the longest of any process
     mark INTEGER NOT NULL         -- that of the file when this was written
 ) WITHOUT ROWID
@@ -50,8 +51,8 @@ ABSENT: Entry = (0, 0)
 _PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
 _PUT_HISTORY = (
     "INSERT OR REPLACE INTO histories "
-    "(prefix, birth, checkpoint, made, clock, retention, mark) "
-    "VALUES (?, ?, ?, ?, ?, ?, coalesce((SELECT mark FROM mark), 0))"
+    "(prefix, birth, checkpoint, made, clock, purged, retention, mark) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, coalesce((SELECT mark FROM mark), 0))"
 )
 _NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
 
@@ -74,15 +75,16 @@ def read(
     """The history of an application and the entries that are there: one atomic read."""
     marks = ", ".join("?" * len(scopes))
     rows = cursor.execute(
-        f"SELECT scope, epoch, made, 0, 0, 0 FROM epochs WHERE scope IN ({marks}) "  # noqa: S608  # marks only
-        "UNION ALL SELECT prefix, birth, checkpoint, made, clock, retention FROM histories "
+        f"SELECT scope, epoch, made, 0, 0, 0, 0 FROM epochs WHERE scope IN ({marks}) "  # noqa: S608  # marks only
+        "UNION ALL SELECT prefix, birth, checkpoint, made, clock, purged, retention FROM histories "
         "WHERE prefix = ?",
         (*scopes, prefix),
     ).fetchall()
     kept, entries = None, {}
-    for key, first, second, third, fourth, fifth in rows:
+    for key, first, second, *rest in rows:
         if key == prefix:
-            kept = Kept(History(first, second, third, fourth), fifth)
+            *more, retention = rest
+            kept = Kept(History(first, second, *more), retention)
         else:
             entries[key] = (first, second)
     return kept, entries

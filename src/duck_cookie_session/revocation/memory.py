@@ -84,7 +84,7 @@ class MemoryRevocationList(RevocationList):
         return Standing(
             epochs,
             made,
-            max(int(self._clock() * 1_000_000), history.clock),
+            history.time(int(self._clock() * 1_000_000)),
             history.birth,
             history.checkpoint,
             history.clock if history.birth else 0,
@@ -153,6 +153,10 @@ class MemoryRevocationList(RevocationList):
             while True:
                 with self._alone():
                     swept = self._sweep(prefix, _PURGED_AT_ONCE)
+                    if swept:
+                        history = self._histories[prefix]
+                        purged = max(microseconds(self._clock), history.purged)
+                        self._histories[prefix] = history._replace(purged=purged)
                 removed += swept
                 if progress is not None:
                     progress(removed)

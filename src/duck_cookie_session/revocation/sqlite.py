@@ -94,7 +94,7 @@ class SQLiteRevocationList(RevocationList):
             self._begin(prefix)
             kept, entries = self._reader.read(prefix, asked)
         history = kept.history if kept is not None else History(0, 0, 0, 0)
-        now = max(microseconds(self._clock), history.clock)
+        now = history.time(microseconds(self._clock))
         standing = entries[: len(scopes)]
         epochs = tuple([epoch for epoch, _ in standing])
         made = tuple([made for _, made in standing])
@@ -187,8 +187,13 @@ class SQLiteRevocationList(RevocationList):
                 def work(
                     writer: Database, prefix: bytes = prefix, start: bytes = start
                 ) -> tuple[bytes | None, int, int]:
-                    before = microseconds(self._clock) - self._kept_in(writer, prefix).retention
-                    return sweep(writer.connection, prefix, start, _PURGED_AT_ONCE, before)
+                    kept, now = self._kept_in(writer, prefix), microseconds(self._clock)
+                    before = now - kept.retention
+                    swept = sweep(writer.connection, prefix, start, _PURGED_AT_ONCE, before)
+                    if swept[-1]:
+                        history = kept.history._replace(purged=max(now, kept.history.purged))
+                        keep(writer.connection, prefix, kept._replace(history=history))
+                    return swept
 
                 after, looked, gone = self._writer.write(work)
                 looked_at += looked
@@ -259,8 +264,8 @@ class SQLiteRevocationList(RevocationList):
     def _kept_in(self, writer: Database, prefix: bytes) -> Kept:
         """What the file keeps of an application, and what this process needs it to keep."""
         kept, binding = kept_of(writer.connection, prefix), self.binding(prefix)
-        clock = 0 if kept is None else kept.history.clock
         if kept is None or (binding.keeps_birth and not kept.history.birth):
+            clock = 0 if kept is None else kept.history.clock
             now = microseconds(self._clock)
             begun = History.begun(now, keeps_birth=binding.keeps_birth, clock=clock)
             kept = Kept(begun, 0 if kept is None else kept.retention)
