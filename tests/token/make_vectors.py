@@ -10,9 +10,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 import zlib
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,8 @@ import msgpack
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+
+from tests.token.second_data import render
 
 Json = dict[str, Any]
 
@@ -56,16 +58,34 @@ def fernet_seal(plain: bytes, signing: bytes, encryption: bytes, time: int, iv: 
     return token.decode().replace("=", "")
 
 
+class NoKey(ValueError):
+    """Well spelled, but not made with this key."""
+
+
 def fernet_open(token: str, signing: bytes, encryption: bytes) -> tuple[bytes, int, bytes]:
-    """Plain text, time and IV; ValueError if the token was not made with these keys."""
+    """Plain text, time and IV.
+
+    Raises:
+        ValueError: another spelling than the one that a token has.
+        NoKey: not made with these keys.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,4096}", token, re.ASCII) or len(token) % 4 == 1:
+        raise ValueError("another spelling")
     raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
+        raise ValueError("bits that say nothing")
     signed, tag = raw[:-32], raw[-32:]
-    if signed[0] != 0x80 or not hmac.compare_digest(tag, hmac.digest(signing, signed, "sha256")):
-        raise ValueError("not made with this key")
-    iv = signed[9:25]
+    if not hmac.compare_digest(tag, hmac.digest(signing, signed, "sha256")):
+        raise NoKey("another key")
+    iv, sealed = signed[9:25], signed[25:]
+    if signed[0] != 0x80 or not sealed or len(sealed) % 16:
+        raise NoKey("no Fernet token")
     decryptor = Cipher(AES(encryption), CBC(iv)).decryptor()
-    padded = decryptor.update(signed[25:]) + decryptor.finalize()
-    return padded[: -padded[-1]], int.from_bytes(signed[1:9], "big"), iv
+    padded = decryptor.update(sealed) + decryptor.finalize()
+    pad = padded[-1]
+    if not 1 <= pad <= 16 or padded[-pad:] != bytes([pad]) * pad:
+        raise NoKey("wrong padding")
+    return padded[:-pad], int.from_bytes(signed[1:9], "big"), iv
 
 
 # Claims.
@@ -205,10 +225,16 @@ def inflate(deflated: bytes) -> bytes:
 
 
 def read_token(token: str, secret: str, cookie_name: str, audience: str) -> Json:
-    """Everything that a token says; ValueError if it was not made with this secret."""
+    """Everything that a token says; ValueError for what is to be refused, NoKey among them."""
     plain, time, iv = fernet_open(token, *keys(secret, cookie_name, audience))
     claims, data = read_claims(plain)
-    return {"time": time, "iv": iv.hex(), "claims": claims, "data_msgpack": data.hex()}
+    return {
+        "time": time,
+        "iv": iv.hex(),
+        "claims": claims,
+        "data": render(data),
+        "data_msgpack": data.hex(),
+    }
 
 
 # The vectors.
@@ -255,6 +281,99 @@ def groups(*epochs: int) -> list[Json]:
 # What deflate makes differs between its implementations, so one result of it is kept here.
 REPEATED = {"text": "again and again and " * 10}
 DEFLATED = "6b5c52925a5172f344627a62669e42625e8ac2d0660100"
+
+
+# Each type, extension, zone and key, as `docs/format.md` lays them out: `k` to one value, mostly.
+
+
+def extension(code: int, payload: bytes | str) -> str:
+    """As msgpack writes it, in hex."""
+    content = bytes.fromhex(payload) if isinstance(payload, str) else payload
+    head = {1: "d4", 2: "d5", 4: "d6", 8: "d7", 16: "d8"}.get(len(content), f"c7{len(content):02x}")
+    return f"{head} {code:02x} {content.hex()}"
+
+
+K = "81 a16b"
+Z7, Z8 = "00" * 7, "00" * 8
+LONGEST = ((10**9 - 1) * 86_400 + 86_399) * 10**6 + 999_999
+DECIMALS = [
+    *("0", "-0", "1.50", "-0E+3", "1E-7", "0.000001", "1.23E+30"),
+    *("NAN", "-NAN12", "SNAN", "INFINITY", "-INFINITY"),
+]
+DATA: list[tuple[str, str]] = [
+    ("none, false, true", f"{K} 93 c0 c2 c3"),
+    (
+        "integers of every width",
+        f"{K} 9e 00 7f e0 ff cc80 cdffff ceffffffff cf{'ff' * 8}"
+        f" d080 d18000 d280000000 d380{Z7} d0df cd0100",
+    ),
+    ("floats", f"{K} 94 cb3ff8000000000000 cb80{Z7} cb7ff0000000000000 cb7ff8000000000000"),
+    ("text with a lone surrogate and a NUL", f"{K} a7 eda080 00 c3a9 78"),
+    ("text of every length", f"{K} 94 a0 bf{'61' * 31} d920{'62' * 32} da0100{'63' * 256}"),
+    ("bytes", f"{K} 93 c400 c403 00ff80 c50100{'00' * 256}"),
+    (
+        "a list and a map of 16",
+        f"82 a16c dc0010{'c0' * 16} a16d de0010" + "".join(f"{at:02x}c0" for at in range(16)),
+    ),
+    ("the order of a map is kept", "82 a162 01 a161 02"),
+    ("a tuple and an empty one", f"{K} 92 93 c70001 01 02 91 c70001"),
+    ("a set and an empty one", f"{K} 92 93 c70002 01 02 91 c70002"),
+    ("a frozenset in a set", f"{K} 92 c70002 92 c70003 a178"),
+    ("a tuple in a set", f"{K} 92 c70002 93 c70001 01 91 c70003"),
+    *(
+        (name, f"{K} {extension(4, payload)}")
+        for name, payload in (
+            ("2**64", f"01{Z8}"),
+            ("-2**63 - 1", "ff7f" + "ff" * 7),
+            ("2**127", "0080" + "00" * 15),
+            ("-2**127", "80" + "00" * 15),
+        )
+    ),
+    (
+        "naive datetimes: the first, folded, and the last",
+        f"{K} 93 d705{Z8} d705{1:016x} d705{315_537_897_599_999_999 << 1:016x}",
+    ),
+    *(
+        (f"zone {name}", f"{K} {extension(5, Z8 + zone)}")
+        for name, zone in (
+            ("0: UTC", "00 0000"),
+            ("0: -01:30", "00 ffa6"),
+            ("0: the farthest east", "00 059f"),
+            ("0: the farthest west", "00 fa61"),
+            ("1: a second", "01 00000f4240"),
+            ("1: a microsecond less than UTC", "01 ffffffffff"),
+            ("2: a name of its own", "02 0000000000 5a756c75"),
+            ("2: an empty name", "02 00d693a400"),
+            ("2: a name that another offset has", "02 00d693a400 555443"),
+            ("3: a key", "03" + b"Europe/Berlin".hex()),
+        )
+    ),
+    ("dates: the first and the last", f"{K} 92 c70306 000001 c70306 37b9db"),
+    ("times", f"{K} 93 c70507 0000000000 c70507 00001e8481 c70507 283baebfff"),
+    ("times with zones", f"{K} 92 d707 0000000000 00 003c c70907 0000000000 03 555443"),
+    ("timedeltas", f"{K} 94 c70008 d408ff d5080080 d708 016345785d89ffff"),
+    (
+        "the longest timedeltas",
+        f"{K} 92 c70908{LONGEST:018x} c70908{2**72 - (10**9 - 1) * 86_400 * 10**6:018x}",
+    ),
+    *((f"decimal {text}", f"{K} {extension(9, text.encode())}") for text in DECIMALS),
+    ("a UUID", f"{K} {extension(10, UUID(int=1).bytes)}"),
+    (
+        "keys of every type",
+        f"8c c001 c201 c301 0501 cb3ff800000000000001 a001 c401ff01 c7090401{Z8}01"
+        f" d705{Z8}01 c7030600000101 c7000801 d80a{UUID(int=1).hex}01",
+    ),
+    ("100 lists in each other", f"{K} {'91' * 100} 00"),
+]
+# What no writer may write and every reader accepts.
+WIDE: list[tuple[str, str]] = [
+    ("an integer in more bytes than needed", f"{K} cf{Z8}"),
+    ("a float of 32 bits", f"{K} ca3fc00000"),
+    ("a text with a longer length than needed", f"{K} da0001 61"),
+    ("an array with a longer length than needed", f"{K} dd00000001 01"),
+    ("an extension with a longer length than needed", f"{K} c80003 06 000001"),
+    ("a set in another order", f"{K} 93 c70002 02 01"),
+]
 
 
 def field_cases() -> list[Json]:
@@ -341,13 +460,8 @@ CASES: list[Json] = [
         "deflated": DEFLATED,
         "data": REPEATED,
     },
-    {
-        "name": "extension types: a tuple of a date and a UUID",
-        # {"t": (date(2027, 1, 15), UUID(int=1))} as payload.py describes it
-        "data_msgpack": "81a17493c70001"
-        + ("c70306" + date(2027, 1, 15).toordinal().to_bytes(3, "big").hex())
-        + ("d80a" + UUID(int=1).hex),
-    },
+    *({"name": f"data: {name}", "data_msgpack": text} for name, text in DATA),
+    *({"name": f"wide: {name}", "data_msgpack": text, "wide": True} for name, text in WIDE),
 ]
 
 
@@ -375,8 +489,9 @@ def vector(number: int, case: Json) -> Json:
         "iv": iv.hex(),
         "claims": said,
         **({"expired_at": case["expired_at"]} if "expired_at" in case else {}),
-        **({"data": case["data"]} if "data" in case else {}),
+        "data": render(packed),
         "data_msgpack": packed.hex(),
+        **({"wide": True} if "wide" in case else {}),
         **({"data_deflated": case["deflated"]} if "deflated" in case else {}),
         "token": fernet_seal(plain, signing, encryption, time, iv),
     }
@@ -384,8 +499,10 @@ def vector(number: int, case: Json) -> Json:
 
 def text() -> str:
     """The file as it has to be."""
+    from tests.token.refused_vectors import refused  # which builds on this module
+
     made = [vector(number, case) for number, case in enumerate(CASES, 1)]
-    return json.dumps({"format": 1, "vectors": made}, indent=1) + "\n"
+    return json.dumps({"format": 1, "vectors": made, "refused": refused()}, indent=1) + "\n"
 
 
 if __name__ == "__main__":
