@@ -45,7 +45,18 @@ def test_a_response_says_to_caches_what_it_depends_on(site: Site, client: Client
     assert "cookie" in read.tokens("Vary")
     assert "cookie" in written.tokens("Vary")
     assert written.tokens("Cache-Control") == {"no-store"}
-    assert "no-store" not in read.tokens("Cache-Control")
+    assert read.tokens("Cache-Control") == {"private", "no-cache"}
+
+
+def test_what_a_view_tells_caches_stays_except_beside_the_cookie(
+    site: Site, member: Client
+) -> None:
+    if site.kind.own:
+        return
+    assert member.get("/cached").all("Cache-Control") == ["public, max-age=60"]
+    written = member.get("/cached", key="color", value="red")
+    assert written.set_cookie is not None
+    assert written.tokens("Cache-Control") == {"no-store"}
 
 
 def test_reading_sets_no_cookie(member: Client) -> None:

@@ -35,7 +35,7 @@ class LazyDict(dict[Any, Any]):
 
     def _about_to_write(self, key: object) -> None:
         request = self._request
-        if not request.loaded:
+        if not request.ready:
             request.load_into(self)
         if request.phase is Phase.CLOSED:
             request.write_lost(key)
@@ -44,7 +44,7 @@ class LazyDict(dict[Any, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         request = self._request
-        if not request.loaded:
+        if not request.ready:
             request.load_into(self)
         value = dict.__getitem__(self, key)
         if type(value) not in IMMUTABLE_TYPES:
@@ -54,7 +54,7 @@ class LazyDict(dict[Any, Any]):
     def get(self, key: Any, default: Any = None) -> Any:
         """As dict's."""
         request = self._request
-        if not request.loaded:
+        if not request.ready:
             request.load_into(self)
         value = dict.get(self, key, default)
         if type(value) not in IMMUTABLE_TYPES:
@@ -63,7 +63,7 @@ class LazyDict(dict[Any, Any]):
 
     def _touch(self) -> None:
         request = self._request
-        if not request.loaded:
+        if not request.ready:
             request.load_into(self)
 
     def _expose(self) -> None:
@@ -136,7 +136,7 @@ class LazyDict(dict[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         request = self._request
-        if not request.loaded:
+        if not request.ready:
             request.load_into(self)
         if request.phase is Phase.CLOSED:
             request.write_lost(key)

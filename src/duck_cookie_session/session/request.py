@@ -65,6 +65,10 @@ class RequestSession:
     found: Opened | Refusal | None = None
     """What the request's token turned out to be; None before the list was asked."""
     loaded: bool = False
+    ready: bool = False
+    """Whether the contents may be touched at once: loaded, and not to be judged again before."""
+    before_touch: Callable[[RequestSession, Data], None] | None = None
+    """Judges a session that lives on after its response, as on an open page of Duck's Lively."""
     base: Opened | None = None
     """The live token that the contents come from, loaded or saved; None for a visitor."""
     written: bool = False
@@ -133,7 +137,7 @@ class RequestSession:
         """Forget the session and know nothing but its cookie."""
         self._cookie = cookie
         self.found = self.base = self.expiry = self.browser_length = None
-        self.loaded = self.written = self.exposed = False
+        self.loaded = self.ready = self.written = self.exposed = False
         self.packed = _EMPTY
         self.overlay = self.drawn = None
         self.cycled = self.owed = self.ended = False
@@ -225,6 +229,10 @@ class RequestSession:
         self.accessed = True
         with self.lock:
             if self.loaded:
+                if self.phase is Phase.ALONE and self.before_touch is not None:
+                    self.before_touch(self, data)
+                else:
+                    self.ready = True
                 return
             token = self._cookie if type(self._cookie) is str else self.token
             if self.found is None and token:
@@ -241,6 +249,7 @@ class RequestSession:
                 self.overlay = None
                 self.written = self.exposed = True
             self.loaded = True
+            self.ready = self.before_touch is None or self.phase is not Phase.ALONE
 
     def _ask(self, token: str) -> Opened | Refusal:
         connector = self.connector

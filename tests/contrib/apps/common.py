@@ -23,12 +23,13 @@ TEXT = "untouched"
 
 
 class Answer(NamedTuple):
-    """What a view answers. `streamed`: the body goes out chunk by chunk."""
+    """What a view answers. `streamed`: the body goes out chunk by chunk; `cache`: Cache-Control."""
 
     status: int = 200
     chunks: list[str] = [TEXT]  # noqa: RUF012  # never changed
     streamed: bool = False
     cookie: bool = False
+    cache: str = ""
 
     @property
     def body(self) -> str:
@@ -122,6 +123,13 @@ def _raising(asked: Asked) -> Answer:
     raise RuntimeError("as a view of the tests does")
 
 
+def _cached(asked: Asked) -> Answer:
+    if "key" in asked.args:
+        asked.session()[asked.args["key"]] = asked.args["value"]
+    asked.session().get("color")
+    return Answer(cache="public, max-age=60")
+
+
 def _show(asked: Asked) -> Answer:
     session = asked.session()
     data = {key: value for key, value in session.items() if not key.startswith("_")}
@@ -132,6 +140,7 @@ def _show(asked: Asked) -> Answer:
 VIEWS: dict[str, Callable[[Asked], Answer]] = {
     "/plain": lambda _: Answer(),
     "/show": _show,
+    "/cached": _cached,
     "/set": _set,
     "/append": _append,
     "/nested": _nested,

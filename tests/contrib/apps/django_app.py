@@ -55,6 +55,8 @@ def view(request: HttpRequest) -> Any:
     response: Any = HttpResponse(made.body, status=made.status)
     if made.streamed:
         response = StreamingHttpResponse(made.chunks, status=made.status)
+    if made.cache:
+        response.headers["Cache-Control"] = made.cache
     if made.cookie:
         response.set_cookie("own", "1")
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "LOG_TO_FILE": False,
     "SILENT": True,
 }
+SETTINGS.update(json.loads(os.environ.get("SITE_SETTINGS", "{}")))
 if os.environ.get("SITE_OLD"):  # Duck's own sessions, to be taken over later
     del SETTINGS["SESSION_ENGINE"]
     SETTINGS["SESSION_STORAGE"] = "duck.utils.caching.KeyAsFolderCache"
@@ -67,6 +69,8 @@ def view(request: Any) -> Any:
     response = HttpResponse(made.body, content_type="text/plain", status_code=made.status)
     if made.cookie:
         response.set_cookie("own", "1")
+    if made.cache:
+        response.set_header("Cache-Control", made.cache)
     if "written" in args:
         response.set_cookie(common.COOKIE, args["written"])
     return response
@@ -76,13 +80,18 @@ async def async_view(request: Any) -> Any:
     return view(request)
 
 
-def main() -> None:
+def make_project() -> None:
+    """Write the project into the working directory and name its settings."""
     project = Path("web")
     project.mkdir(exist_ok=True)
     (project / "__init__.py").touch()
     lines = [f"{name} = {value!r}\n" for name, value in SETTINGS.items()]
     (project / "settings.py").write_text("".join(lines))
     os.environ["DUCK_SETTINGS_MODULE"] = "web.settings"
+
+
+def main() -> None:
+    make_project()
     from duck.app import App
 
     App(addr="127.0.0.1", port=common.PORT, domain="127.0.0.1").run()

@@ -33,6 +33,8 @@ def view() -> Any:
     request = flask.request
     made = common.answer(request.path, common.Asked(request.args, session, login, logout))
     response = flask.Response(iter(made.chunks) if made.streamed else made.body, made.status)
+    if made.cache:
+        response.headers["Cache-Control"] = made.cache
     if made.cookie:
         response.set_cookie("own", "1")
     return response

@@ -30,6 +30,8 @@ async def view(request: Request) -> Response:
     response: Response = PlainTextResponse(made.body, made.status)
     if made.streamed:
         response = StreamingResponse(_stream(made), made.status)
+    if made.cache:
+        response.headers["Cache-Control"] = made.cache
     if made.cookie:
         response.set_cookie("own", "1")
     return response

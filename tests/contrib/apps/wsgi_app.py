@@ -26,6 +26,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     args = dict(parse_qsl(environ["QUERY_STRING"]))
     made = common.answer(environ["PATH_INFO"], common.Asked(args, session, login, store.clear))
     headers = [("Set-Cookie", "own=1")] if made.cookie else []
+    if made.cache:
+        headers.append(("Cache-Control", made.cache))
     start_response(f"{made.status} {HTTPStatus(made.status).phrase}", headers)
     return [chunk.encode() for chunk in made.chunks]
 
