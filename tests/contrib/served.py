@@ -66,6 +66,7 @@ KINDS = {
     ),
     "django-own-middleware": replace(_DJANGO, environment=_DJANGOS_OWN, own=True, last_cookie=True),
     "wsgi": Kind([str(APPS / "wsgi_app.py")]),
+    "aiohttp": Kind([str(APPS / "aiohttp_app.py")]),
 }
 
 

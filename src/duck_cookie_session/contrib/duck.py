@@ -2,12 +2,12 @@
 
     MIDDLEWARES = [..., "duck_cookie_session.contrib.duck.SessionMiddleware", ...]
 
-Beyond Duck's own: an error of `save()` never loses the rest of a response (where DEBUG is on it is a
-500 that says what, else it is logged), a request that ends in status 500 or above saves nothing (its
-revocations and the deleting cookie go out all the same), 503 with Retry-After where the revocation
-list is unreachable, `Vary: Cookie`, and `Cache-Control` where due. `Domain` is sent only if
-SESSION_COOKIE_DOMAIN is set. A wrong setting is refused when Duck loads its middlewares, before it
-serves. Limits of Duck: what CUSTOM_TEMPLATES puts in the place of a response comes after the
+Beyond Duck's own: an error of `save()` never loses the rest of a response (where DEBUG is on it is
+a 500 that says what, else it is logged), a request that ends in status 500 or above saves nothing
+(its revocations and the deleting cookie go out all the same), 503 with Retry-After where the
+revocation list is unreachable, `Vary: Cookie`, and `Cache-Control` where due. `Domain` is sent only
+if SESSION_COOKIE_DOMAIN is set. A wrong setting is refused when Duck loads its middlewares, before
+it serves. Limits of Duck: what CUSTOM_TEMPLATES puts in the place of a response comes after the
 middlewares and carries none of this, and with DEBUG=True Duck writes `no-cache` over our
 `Cache-Control`.
 

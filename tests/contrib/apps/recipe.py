@@ -2,8 +2,12 @@
 
 from wsgiref.headers import Headers
 
-from duck_cookie_session import RevocationListUnavailable, SessionStore, session_headers
-from duck_cookie_session.response import find_cookie
+from duck_cookie_session import (
+    RevocationListUnavailable,
+    SessionStore,
+    find_cookie,
+    session_headers,
+)
 
 
 def with_session(app, connector):
@@ -13,8 +17,13 @@ def with_session(app, connector):
 
         def start(status, headers, exc_info=None):
             table = Headers(headers)
-            failed, vary = status >= "500", ", ".join(table.get_all("Vary"))
-            for name, value in session_headers(session, failed=failed, vary=vary):
+            added = session_headers(
+                session,
+                failed=status >= "500",
+                vary=", ".join(table.get_all("Vary")),
+                cache_control=table.get("Cache-Control"),
+            )
+            for name, value in added:
                 if name != "Set-Cookie":
                     del table[name]
                 table.add_header(name, value)

@@ -67,7 +67,8 @@ class SessionStore(SessionBase):
     def modified(self) -> bool:
         """Whether there is something to save; changes to nested values count."""
         request = self._request
-        if not request.loaded or request.written or request.ended:
+        refused = isinstance(request.found, Refusal)
+        if not request.loaded or ((request.written or request.ended) and not refused):
             return request.written or request.ended
         try:
             return self._plan().need is Need.TOKEN
@@ -306,7 +307,8 @@ class SessionStore(SessionBase):
     def _flushed(self) -> None:
         if self._request.found is NO_KEY:
             self._request.found = None
-        self.modified = True  # what Django says of an emptied session; nothing comes of it
+        if not isinstance(self._request.found, Refusal):
+            self.modified = True  # what Django says of an emptied session; nothing comes of it
 
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session by any token of it; None: this one."""
