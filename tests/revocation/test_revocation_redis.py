@@ -836,6 +836,21 @@ def test_eviction_turned_on_later_is_noticed_within_a_second(make_list, redis_se
             bare.config_set("maxmemory-policy", "noeviction")
 
 
+def test_while_one_asks_again_whether_to_believe_the_server_others_go_on(
+    app, bare, steady, make_list, redis_server
+):
+    one = make_list(redis_server, clock=steady)
+    scopes = (app.session(), app.everything)
+    one.lookup(scopes)
+    steady.now += 0.75
+    asking = one._asking.lookup(scopes, 0)
+    assert next(asking) == ("INFO",)
+    assert commands(bare, lambda: one.lookup(scopes)) == 1
+    steady.now += 0.25  # it was not answered: from now on nothing is believed unasked
+    assert commands(bare, lambda: one.lookup(scopes)) == 3
+    asking.close()
+
+
 def test_allow_eviction_warns_once(make_list, make_redis_server, app, caplog):
     server = make_redis_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
     steady = Steady()

@@ -32,6 +32,7 @@ from .base import PREFIX_BYTES, Binding, Standing, Survey, Witness, is_everythin
 
 _SCANNED_AT_ONCE = 1_000
 _VERIFIED_FOR = 1.0  # seconds
+_RENEWED_AFTER = 0.75
 _TRIES = 3
 
 
@@ -39,11 +40,13 @@ class _Verified(NamedTuple):
     """What was learned of a server that may be believed.
 
     Attributes:
-        until: when it has to be asked again, seconds of the list's clock.
+        until: how long that holds, seconds of the list's clock.
+        renew: when somebody has to ask again; the others go by what is known meanwhile.
         ahead: microseconds since 1970 of the server's clock, less those of the list's clock.
     """
 
     until: float
+    renew: float
     ahead: int
 
 
@@ -78,7 +81,7 @@ class Asking:
         """What stands now; one round trip where the server was verified lately."""
         prefix = scopes[0][:PREFIX_BYTES]
         at, verified = self._clock(), self._verified.get(prefix)
-        if verified is None or at >= verified.until:
+        if verified is None or at >= verified.renew:
             verified = yield from self._verify(prefix)
         answers = self._answers
         asked = answers.asking() if answers.max_staleness else None
@@ -198,18 +201,22 @@ class Asking:
 
     def _is_verified(self, scope: bytes) -> bool:
         verified = self._verified.get(scope[:PREFIX_BYTES])
-        return verified is not None and self._clock() < verified.until
+        return verified is not None and self._clock() < verified.renew
 
     def _verify(self, prefix: bytes) -> Steps[_Verified]:
         """Whether the server may be believed: asked once a second and after each error."""
-        until = self._clock() + _VERIFIED_FOR
+        at, known = self._clock(), self._verified.get(prefix)
+        if known is not None:
+            self._verified[prefix] = known._replace(renew=known.until)
         yield from self._examine()
         seconds, micros = yield ("TIME",)
         ahead = seconds * 1_000_000 + micros - int(self._clock() * 1_000_000)
         if prefix not in self._told:
             # Once, so that what others revoke lives as long as this node needs it.
             yield from self._begin(prefix)
-        verified = self._verified[prefix] = _Verified(until, ahead)
+        verified = self._verified[prefix] = _Verified(
+            at + _VERIFIED_FOR, at + _RENEWED_AFTER, ahead
+        )
         return verified
 
     def _examine(self) -> Steps[None]:
