@@ -140,6 +140,17 @@ def test_revoking_and_counting(run: Run, server: RedisServer) -> None:
     assert after["oldest"] < after["next_expiry"]
 
 
+def test_a_copy_gets_a_birth_of_its_own(run: Run, server: RedisServer) -> None:
+    settings = SessionSettings(secret_keys=SECRET, revocation_url=server.url)
+    node = SessionStorageConnector(RedisRevocationList, settings=settings)
+    token = node.set_session(None, {})
+    assert main(["new-birth", "--yes"]) == 0
+    assert node.get_session(token) is None
+    assert node.stats()["refused"]["other list"] == 1  # type: ignore[index]  # a dict by reason
+    assert node.get_session(node.set_session(None, {"n": 1})) == {"n": 1}
+    node.close()
+
+
 def test_findings_that_take_another_server() -> None:
     assert _check_role({"role": "slave"}).level == "bad"
     assert _check_eviction({"maxmemory_policy": "volatile-ttl"}).level == "bad"
