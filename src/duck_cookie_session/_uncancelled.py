@@ -10,6 +10,8 @@ from typing import Any
 
 from ._log import logger
 
+LOST = "A revocation failed while its request was cancelled: %s"
+
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await work that goes on though this task is cancelled; the cancellation is raised then.
@@ -32,5 +34,5 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
         return
     failure = None if task.cancelled() else task.exception()
     if failure is not None:
-        logger.error("A revocation failed while its request was cancelled: %s", failure)
+        logger.error(LOST, failure)
     raise cancelled

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 from ._cookie import find_cookie as find_cookie
 from ._cookie import merge_vary, set_cookie
 from ._log import logger
-from ._uncancelled import to_the_end
+from ._uncancelled import LOST, to_the_end
 from .errors import (
     InvalidArgument,
     RevocationListUnavailable,
@@ -146,9 +149,16 @@ async def revoke_late(request: RequestSession) -> None:
     They run to their end, whatever is cancelled.
 
     Raises:
-        RevocationListUnavailable: some were not carried out.
+        RevocationListUnavailable: some were not carried out. Logged where the request was
+            cancelled: nobody but the canceller sees what comes of it.
     """
-    await to_the_end(_revoke_late(request))
+    cancelled = isinstance(sys.exception(), asyncio.CancelledError)
+    try:
+        await to_the_end(_revoke_late(request))
+    except RevocationListUnavailable as error:
+        if not cancelled:
+            raise
+        logger.error(LOST, error)
 
 
 async def _revoke_late(request: RequestSession) -> None:
