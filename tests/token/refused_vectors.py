@@ -153,12 +153,17 @@ def wrong_claims() -> list[tuple[str, bytes]]:
         ("authenticated when created", laid_out(512, AT.to_bytes(5, "big"))),
         ("cut before the time of authentication ends", FULL[:-1]),
         ("cut within the groups", FULL[:-15]),
-        ("deflated: empty", laid_out(1024)[:-1]),
-        ("deflated: no such stream", laid_out(1024, b"\xff\xff")[:-1]),
-        ("deflated: cut", laid_out(1024, deflated(b"x" * 99)[:-1])[:-1]),
-        ("deflated: followed by a byte", laid_out(1024, deflated(b"x" * 99))),
-        ("deflated: as long as what it inflates to", laid_out(1024, STORED)[:-1]),
-        ("deflated: to a byte more than 1 MiB", laid_out(1024, deflated(bytes(2**20 + 1)))[:-1]),
+    ]
+
+
+def wrong_streams() -> list[tuple[str, bytes]]:
+    return [
+        ("empty", laid_out(1024)[:-1]),
+        ("no such stream", laid_out(1024, b"\xff\xff")[:-1]),
+        ("cut", laid_out(1024, deflated(b"x" * 99)[:-1])[:-1]),
+        ("followed by a byte", laid_out(1024, deflated(b"x" * 99))),
+        ("as long as what it inflates to", laid_out(1024, STORED)[:-1]),
+        ("to a byte more than 1 MiB", laid_out(1024, deflated(bytes(2**20 + 1)))[:-1]),
     ]
 
 
@@ -218,7 +223,7 @@ DATA: list[tuple[str, str]] = [
 
 
 def refused() -> list[Json]:
-    """What each is refused for, and where that is found: in the text, key, claims, data or time."""
+    """What each is refused for, and where that is found."""
     made = [_refused("text", "malformed", name, text) for name, text in texts()]
     made += [_refused("key", "no key", name, text) for name, text in without_key()]
     good = token(GOOD)
@@ -228,6 +233,9 @@ def refused() -> list[Json]:
         {**_refused("key", "no key", "another audience", good), "audience": "shop"},
     ]
     made += [_refused("claims", "malformed", name, token(plain)) for name, plain in wrong_claims()]
+    made += [
+        _refused("inflate", "malformed", name, token(plain)) for name, plain in wrong_streams()
+    ]
     made += [
         _refused("data", "malformed", name, token(EMPTY[:35] + bytes.fromhex(text)))
         for name, text in DATA
