@@ -205,6 +205,44 @@ def test_django(manage: Callable[..., Ran], tmp_path: Path) -> None:
     assert '"count": 1' in manage("shell", "-v0", "-c", CALL).stdout
 
 
+# Duck, whose logins go by Django's models.
+
+DUCK = f"""\
+SECRET_KEY = {SECRET!r}
+SESSION_DIR = "sessions"
+SESSION_ENGINE = "duck_cookie_session.engine"
+SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList"
+DJANGO_SETTINGS_MODULE = "site_settings"
+"""
+
+
+@pytest.mark.slow
+def test_duck_looks_a_user_up(manage: Callable[..., Ran], tmp_path: Path) -> None:
+    pytest.importorskip("duck", reason="Duck is not installed (extra `duck`)")
+    assert manage("migrate", "-v0").returncode == 0
+    manage("shell", "-v0", "-c", ALICE)
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "__init__.py").touch()
+    (tmp_path / "web" / "settings.py").write_text(DUCK)
+    settings = SessionSettings(
+        secret_keys=SECRET, session_dir=tmp_path / "sessions", subject_key="_auth_user_id"
+    )
+    connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
+    token = connector.set_session(None, {"_auth_user_id": 2})
+
+    def run(*arguments: str) -> Ran:
+        command = [sys.executable, "-m", "duck_cookie_session", "revoke", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    nobody = run("--username", "bob")
+    assert (nobody.returncode, "there is no user 'bob'" in nobody.stderr) == (1, True)
+    assert connector.get_session(token) == {"_auth_user_id": 2}
+    found = run("--username", "alice")
+    assert (found.returncode, found.stdout.split()) == (0, ["revoked", "subject", "2"])
+    assert connector.get_session(token) is None
+    connector.close()
+
+
 # A list that ends with its process.
 
 

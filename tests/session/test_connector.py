@@ -520,6 +520,14 @@ class TestProcess:
         with pytest.raises(InvalidArgument, match="not SessionSettings"):
             configure(wrong, MemoryRevocationList)
 
+    @pytest.mark.parametrize("wrong", [Cache, Cache(), None, "a text", SQLiteRevocationList])
+    def test_configured_with_what_can_give_no_list(self, wrong: Any) -> None:
+        """At once, and what was configured before stays."""
+        configure(make_settings(), MemoryRevocationList)
+        with pytest.raises(InvalidSettings, match=r"SESSION_STORAGE|session_dir"):
+            configure(make_settings(), wrong)
+        assert isinstance(get_session_storage_connector().revocations, MemoryRevocationList)
+
     @pytest.mark.parametrize("wrong", [{"SECRET_KEY": SECRET}, SECRET])
     def test_built_with_what_is_no_settings(self, wrong: Any) -> None:
         with pytest.raises(InvalidArgument, match="not SessionSettings"):

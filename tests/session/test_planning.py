@@ -69,6 +69,22 @@ def test_saving_by_hand_packs_once_too(node: Node) -> None:
     assert packed_in(session.save) == 1
 
 
+@pytest.mark.parametrize(
+    "change", [lambda cart: cart.append(2), lambda cart: cart.clear(), lambda cart: None]
+)
+def test_a_change_after_needs_update_is_saved(
+    node: Node, change: Callable[[list[int]], None]
+) -> None:
+    """Duck's own middleware asks in steps; the answer is not kept."""
+    session = node.request(node.start(user="alice", cart=[1]))
+    cart = session["cart"]
+    assert not session.needs_update()
+    change(cart)
+    assert session.needs_update() is (cart != [1])
+    session.save()
+    assert node.read(session.session_key) == {"user": "alice", "cart": cart}
+
+
 def test_untouched_nothing_is_packed_or_opened(node: Node) -> None:
     session = node.request(node.start(cart=[1]))
     assert packed_in(lambda: session_headers(session)) == 0
