@@ -169,7 +169,7 @@ class RequestSession:
             raise SessionError(
                 "The revocation list is across the network and a plain call would block the event "
                 "loop: await the twin of the call (async_save, aclear, adelete, asupersede, "
-                "adelete_other_sessions, asession_headers)."
+                "adelete_other_sessions, aexists, asession_headers)."
             )
         try:
             with self.lock:
