@@ -696,7 +696,7 @@ PLAIN: dict[str, Callable[[SessionStore], Any]] = {
 @pytest.mark.parametrize("call", PLAIN)
 def test_plain_calls_say_what_to_await(network: Node, call: str) -> None:
     token = network.start(user=1)
-    twin = "aexists" if call == "exists" else "aload"  # the rest load first
+    twin = {"exists": "aexists", "save": "async_save"}.get(call, "aload")  # the rest load first
 
     async def work() -> None:
         session = network.request(token)
