@@ -50,7 +50,10 @@ class SessionSettings:
         absolute_age: seconds from login (or the first save) after which a session ends whatever
             it does, 30 days; ASVS 5.0 V7.3.2. At most ten years; can't be turned off.
         audience: name of the application, for several that share a secret and a cookie name.
-        subject_key: key of the session's data under which the user's id stands; None: no subject.
+        subject_key: key of the session's data under which the user's id stands. The adapters of
+            Duck, Flask and Django know theirs; elsewhere set it. None weakens: a login is a write
+            like any other then, which gives no new session id and revokes nothing, and nobody can
+            be logged out everywhere.
         compress: deflate the data if that makes it smaller. Weakens: the length of the cookie then
             tells something of the content.
         max_cookie_bytes: bytes of the cookie's whole line (name, value and attributes, as in
