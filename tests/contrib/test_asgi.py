@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from duck_cookie_session import (
+    InvalidArgument,
     InvalidSettings,
     MemoryRevocationList,
     RevocationListUnavailable,
@@ -22,6 +23,7 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SessionTooLarge,
     configure,
+    get_session_storage_connector,
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.session_storage_connector import globals as process
@@ -192,6 +194,51 @@ def test_settings_alone_keep_revocations_in_their_folder(tmp_path: Path) -> None
 def test_settings_without_a_folder_are_refused() -> None:
     with pytest.raises(InvalidSettings, match="SESSION_DIR"):
         CookieSessionMiddleware(view(lambda s: None), make_settings())
+
+
+def test_what_is_something_else_is_refused(connector: SessionStorageConnector) -> None:
+    for wrong in ({"settings": {}}, {"settings": connector}, {"connector": make_settings()}):
+        with pytest.raises(InvalidArgument, match=r"not (a )?Session"):
+            CookieSessionMiddleware(view(lambda s: None), **wrong)  # type: ignore[arg-type]
+
+
+class EmptyList(SwitchableList):
+    """A list that says of itself that it is empty."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_list_that_is_false_is_a_list(clock: Clock) -> None:
+    for connector in _connector(EmptyList(clock), clock):
+        for settings in (None, make_settings(cookie_name="other")):
+            connector.revocations.asked.clear()  # type: ignore[attr-defined]
+            app = CookieSessionMiddleware(view(lambda s: s.update(a=1)), settings, connector)
+            assert header(run(app), "set-cookie")
+            assert connector.revocations.asked == ["lookup"]  # type: ignore[attr-defined]
+
+
+def test_the_connector_of_the_process_is_the_middlewares(
+    tmp_path: Path, clean_process: None
+) -> None:
+    settings = make_settings(session_dir=str(tmp_path))
+    seen: list[Any] = []
+
+    def act(session: Any) -> None:
+        seen.append(session.get("user"))
+        get_session_storage_connector().delete_subject("alice")
+
+    app = CookieSessionMiddleware(view(act), settings)
+    again = CookieSessionMiddleware(view(act), settings)  # as when an application is built twice
+    token = get_session_storage_connector().set_session(None, {"user": "alice"})
+    run(app, token=token)
+    run(again, token=token)
+    assert seen == ["alice", None]
+    other = make_settings(session_dir=str(tmp_path), cookie_name="admin")
+    second = CookieSessionMiddleware(view(act), other)
+    with pytest.raises(InvalidSettings, match=r"'session_id'.*'admin'.*connector="):
+        get_session_storage_connector()
+    del second
 
 
 def test_a_second_cookie_may_share_the_list_of_a_connector(

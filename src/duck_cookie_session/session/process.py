@@ -113,7 +113,11 @@ def get_session_storage_connector() -> SessionStorageConnector:
         if globals.configured is not None:
             settings, storage = globals.configured
         else:
-            served = [(made, user) for made, user in _registered.items() if made.is_open]
+            # Of those with one and the same settings any will do: an application built twice.
+            same = {
+                made.settings: (made, user) for made, user in _registered.items() if made.is_open
+            }
+            served = list(same.values())
             if len(served) > 1:
                 users = ", ".join(
                     f"{user} (cookie {made.settings.cookie_name!r})" for made, user in served

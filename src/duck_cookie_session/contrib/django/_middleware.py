@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core import mail
 from django.http import HttpResponse
-from django.utils.http import http_date
 
 from ..._cookie import Written, find_cookie
 from ..._log import logger
@@ -22,7 +20,7 @@ from ...response import (
     respond_steps,
     revoke_late,
 )
-from ...session.request import Phase, RequestSession
+from ...session.request import Phase
 from ._connector import get_connector
 from ._store import SessionStore
 
@@ -89,34 +87,8 @@ class SessionMiddleware(DjangoSessionMiddleware):
         session.close()
         vary, cache_control = response.get("Vary"), response.get("Cache-Control")
         for name, value in headers_of(known, vary, cache_control):
-            if name == "Set-Cookie":
-                _write_cookie(response, known, value)
+            if name == "Set-Cookie":  # not response.set_cookie(): it adds Expires to the line
+                response.cookies[django_settings.SESSION_COOKIE_NAME] = Written(value)
             else:
                 response.headers[name] = value
         return response
-
-
-def _write_cookie(response: Any, known: RequestSession, line: str) -> None:
-    settings, name = django_settings, django_settings.SESSION_COOKIE_NAME
-    if known.connector.settings.cookie_partitioned:  # which Python's own cookies learned in 3.14
-        response.cookies[name] = Written(line)
-    elif known.outgoing:
-        max_age = None if known.base is None else known.rules.max_age(known.base)
-        response.set_cookie(
-            name,
-            known.outgoing,
-            max_age=max_age,
-            expires=None if max_age is None else http_date(time.time() + max_age),
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            path=settings.SESSION_COOKIE_PATH,
-            secure=settings.SESSION_COOKIE_SECURE or None,
-            httponly=settings.SESSION_COOKIE_HTTPONLY or None,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )
-    else:
-        response.delete_cookie(
-            name,
-            path=settings.SESSION_COOKIE_PATH,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )
