@@ -57,10 +57,11 @@ class Site:
     def _shift(self, made_by: float, clock_by: float) -> None:
         with self.server.client() as bare:
             for key in bare.keys("dcs2:*:h"):
-                clock, birth, checkpoint, made, where = bare.get(key).split()
+                clock, birth, checkpoint, everything, made, where = bare.get(key).split()
                 made = int(made) + int(made_by * 1_000_000)
                 clock = int(clock) + int(clock_by * 1_000_000)
-                bare.set(key, b"%d %b %b %d %b" % (clock, birth, checkpoint, made, where))
+                text = b"%d %b %b %b %d %b"
+                bare.set(key, text % (clock, birth, checkpoint, everything, made, where))
 
     def pass_a_checkpoint(self) -> None:
         """Raise twice, more than ten seconds apart."""

@@ -72,16 +72,16 @@ def compare(the_list, scope, expected, **how):
 
 
 def history_of(bare):
-    """Clock, birth, checkpoint, when that was made, and of which server."""
+    """Clock, birth, checkpoint, everything, when the checkpoint was made, on which server."""
     (key,) = bare.keys("dcs2:*:h")
-    clock, birth, checkpoint, made, where = bare.get(key).split()
-    return int(clock), int(birth), int(checkpoint), int(made), where.decode()
+    *numbers, where = bare.get(key).split()
+    return *map(int, numbers), where.decode()
 
 
 def rewrite_history(bare, **changed):
     """As if it had been so: `clock`, `made` or `where` of the last raise."""
     (key,) = bare.keys("dcs2:*:h")
-    names = ("clock", "birth", "checkpoint", "made", "where")
+    names = ("clock", "birth", "checkpoint", "everything", "made", "where")
     found = dict(zip(names, history_of(bare), strict=True)) | changed
     bare.set(key, " ".join(map(str, found.values())))
 
@@ -310,7 +310,8 @@ def test_keys_and_values_are_as_documented(the_list, app, bare):
     tag = "dcs2:{" + app.scopes.prefix.hex() + "}:"
     values = {key.decode(): bare.get(key).decode() for key in bare.keys("*")}
     digest = base64.urlsafe_b64encode(hashlib.sha256(b"alice").digest()).decode().rstrip("=")
-    clock, birth, checkpoint, made = values.pop(tag + "h").rpartition(" ")[0].split()
+    clock, birth, checkpoint, everything, made, _ = values.pop(tag + "h").split()
+    assert int(everything) == 0
     assert (int(clock), int(birth), int(checkpoint)) == (found.reach, found.birth, found.birth)
     assert int(made) <= found.made[0]
     assert values == {
@@ -331,10 +332,10 @@ def test_a_raise_makes_a_checkpoint_ten_seconds_after_the_newest(the_list, app, 
     begun = the_list.lookup((app.everything,))
     assert begun.checkpoint == begun.birth
     assert begun.reach == first
-    rewrite_history(bare, made=history_of(bare)[3] - 9_000_000)
+    rewrite_history(bare, made=history_of(bare)[4] - 9_000_000)
     second = the_list.raise_epoch(app.session())
     assert the_list.lookup((app.everything,)).checkpoint == begun.birth
-    rewrite_history(bare, made=history_of(bare)[3] - 1_000_000)
+    rewrite_history(bare, made=history_of(bare)[4] - 1_000_000)
     third = the_list.raise_epoch(app.session())
     found = the_list.lookup((app.everything,), checkpoint=begun.birth)
     assert found.birth == begun.birth
@@ -346,7 +347,7 @@ def test_a_raise_makes_a_checkpoint_ten_seconds_after_the_newest(the_list, app, 
 
 def test_a_server_whose_clock_was_set_back_makes_a_checkpoint(the_list, app, bare):
     the_list.raise_epoch(app.session())
-    made = history_of(bare)[3]
+    made = history_of(bare)[4]
     rewrite_history(bare, made=made + 20_000_000, clock=made + 20_000_000)
     assert the_list.raise_epoch(app.session()) == made + 20_000_001
     found = the_list.lookup((app.everything,), checkpoint=history_of(bare)[1])
@@ -356,12 +357,12 @@ def test_a_server_whose_clock_was_set_back_makes_a_checkpoint(the_list, app, bar
 
 def test_another_server_than_at_the_last_raise_makes_a_checkpoint(the_list, app, bare):
     the_list.raise_epoch(app.session())
-    assert history_of(bare)[4] == bare.info("replication")["master_replid"]
+    assert history_of(bare)[5] == bare.info("replication")["master_replid"]
     rewrite_history(bare, where="another")
     the_list.raise_epoch(app.session())
     found = the_list.lookup((app.everything,))
     assert found.checkpoint != found.birth
-    assert history_of(bare)[4] == bare.info("replication")["master_replid"]
+    assert history_of(bare)[5] == bare.info("replication")["master_replid"]
 
 
 def test_a_checkpoint_without_a_raise_leaves_nothing_behind(the_list, app, bare):
@@ -890,14 +891,16 @@ def test_a_primary_that_becomes_a_replica_is_noticed_within_a_second(
 def test_what_somebody_else_wrote_under_a_key_is_no_answer(the_list, app, bare):
     birth_of(the_list, app)
     the_list.raise_epoch(app.everything)
-    for pattern in ("dcs2:*[*]", "dcs2:*:h"):
+    scope = app.session()
+    the_list.raise_epoch(scope)
+    for pattern in ("dcs2:*:s*", "dcs2:*:h"):
         (key,) = bare.keys(pattern)
         for junk in ("junk", "1 2 3 4 5 6 7", "-1 5"):
             bare.set(key, junk)
             with pytest.raises(RevocationListUnavailable):
-                birth_of(the_list, app)
+                the_list.lookup((scope,))
             with pytest.raises(RevocationListUnavailable):
-                the_list.raise_epoch(app.everything)
+                the_list.raise_epoch(scope)
         bare.delete(key)
 
 

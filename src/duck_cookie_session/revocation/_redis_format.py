@@ -11,9 +11,9 @@ one letter, and `<rest>` URL-safe base64 without padding:
     u   a subject; rest: the SHA-256 of its text, 43 characters
     g   a group; rest: its digest, 22 characters
     b   a device; rest: the id of its session, 22 characters
-    *   everything; no rest
     n   what a compare was answered (0: nothing was raised); rest: its nonce, 22 characters
-    h   the history: clock, birth, newest checkpoint, when that was made, replication id; no rest
+    h   the history: clock, birth, newest checkpoint, epoch of everything (0: none), when the
+        checkpoint was made, replication id; no rest
     k   the reach of a checkpoint that was replaced; rest: its name, 7 bytes, 10 characters
     r   milliseconds that entries live: the longest that any node was set to; no rest
 
@@ -27,8 +27,8 @@ The value of an entry is decimal text, which Redis stores as one 64-bit number:
     n < 0   an ended session or group (epoch 2**53 - 1); made -n microseconds after 1970
     e n     a device: its epoch, which is no time, and when the entry was made
 
-Entries and replaced checkpoints expire in the server (PX), answers after a minute; `everything`,
-history and retention never do.
+Everything stands in the history, so that a lookup asks for one key less. Entries and replaced
+checkpoints expire in the server (PX), answers after a minute; history and retention never do.
 """
 
 from __future__ import annotations
@@ -83,12 +83,14 @@ def entry_pattern(prefix: bytes) -> bytes:
     return _tag(prefix) + b"[sugb]*"
 
 
-def entry_of(value: bytes | str) -> tuple[int, int]:
+def entry_of(value: bytes | str | None) -> tuple[int, int]:
     """The epoch that a stored value stands for, and when the entry was made.
 
     Raises:
         ValueError: somebody else wrote it.
     """
+    if value is None:
+        return 0, 0
     first, *rest = map(int, value.split())
     if not rest:
         return (LAST_EPOCH, -first) if first < 0 else (first, first)
@@ -99,21 +101,30 @@ def entry_of(value: bytes | str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
-def _history_of(value: bytes | str) -> tuple[int, int, int]:
-    """Clock, birth and newest checkpoint. Changes with a raise only, so it is mostly known."""
-    clock, birth, newest, _, _ = value.split()
-    return int(clock), int(birth), int(newest)
+def _history_of(value: bytes | str) -> tuple[int, int, int, int]:
+    """Clock, birth, newest checkpoint and everything. Changes with a raise only: mostly known."""
+    clock, birth, newest, everything, _, _ = value.split()
+    return int(clock), int(birth), int(newest), int(everything)
+
+
+def keys_of(scopes: Sequence[bytes], checkpoint: int) -> list[bytes]:
+    """The keys that a lookup asks for; `standing_of` takes their values."""
+    prefix = scopes[0][:PREFIX_BYTES]
+    keys = [key_of(scope) for scope in scopes if len(scope) > _REST]
+    keys.append(own_keys(prefix)[0])
+    if checkpoint:
+        keys.append(checkpoint_key(prefix, checkpoint))
+    return keys
 
 
 def standing_of(
-    values: Sequence[Any], scopes: int, checkpoint: int, now: int, *, keeps_birth: bool
+    values: Sequence[Any], scopes: Sequence[bytes], checkpoint: int, now: int, *, keeps_birth: bool
 ) -> Standing | None:
     """What the values of a lookup say; None where the list knows too little of the application.
 
     Args:
-        values: those of the scopes, the history, and what is kept of the checkpoint if one is
-            asked for.
-        scopes: how many there are.
+        values: those of `keys_of`.
+        scopes: what was asked for.
         checkpoint: the one asked for; 0 for none.
         now: the server's time, microseconds since 1970.
         keeps_birth: whether the application goes by births.
@@ -121,14 +132,18 @@ def standing_of(
     Raises:
         ValueError: somebody else wrote a value.
     """
-    history = values[scopes]
+    history = values[-2 if checkpoint else -1]
     if history is None:
         return None
-    clock, birth, newest = _history_of(history)
-    of_scopes = values[:scopes]
-    epochs = made = _ZEROS[scopes]
-    if of_scopes.count(None) != scopes:
-        entries = [(0, 0) if value is None else entry_of(value) for value in of_scopes]
+    clock, birth, newest, everything = _history_of(history)
+    epochs = made = _ZEROS[len(scopes)]
+    of_scopes = len(values) - (2 if checkpoint else 1)
+    if everything or values[:of_scopes].count(None) != of_scopes:
+        rest = iter(values)
+        entries = [
+            entry_of(next(rest)) if len(scope) > _REST else (everything, everything)
+            for scope in scopes
+        ]
         epochs, made = zip(*entries, strict=True)
     if clock > now:
         now = clock

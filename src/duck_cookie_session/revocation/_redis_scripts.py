@@ -48,14 +48,16 @@ local lives = tonumber(ARGV[2])
 local kept = tonumber(redis.call('GET', KEYS[3]) or '0')
 if lives > kept then redis.call('SET', KEYS[3], ARGV[2]) else lives = kept end
 local here = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '-'
-local clock, birth, newest, made, where = 0, '0', '0', now, here
+local clock, birth, newest, everything, made, where = 0, '0', '0', 0, now, here
 local history = redis.call('GET', KEYS[2])
 if history then
-  clock, birth, newest, made, where = string.match(history, '^(%d+) (%d+) (%d+) (%d+) (%S+)$')
-  clock, made = tonumber(clock), tonumber(made)
+  clock, birth, newest, everything, made, where =
+    string.match(history, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+)$')
+  clock, everything, made = tonumber(clock), tonumber(everything), tonumber(made)
 end
 local function keep_history()
-  redis.call('SET', KEYS[2], table.concat({{text(clock), birth, newest, text(made), where}}, ' '))
+  redis.call('SET', KEYS[2], table.concat(
+    {{text(clock), birth, newest, text(everything), text(made), where}}, ' '))
 end
 local begun = 0
 if not history or (birth == '0' and ARGV[3] == '1') then
@@ -94,20 +96,25 @@ RAISE = Script(
     _HISTORY
     + _ANSWERED
     + f"""
--- ARGV[5]: does the entry expire? ARGV[6]: the epoch expected ('': any).
+-- ARGV[5]: is it everything? ARGV[6]: the epoch expected ('': any).
 -- ARGV[7]: the epoch that it gets ('': the clock's)
-local standing = epoch_of(redis.call('GET', KEYS[1]))
+local standing = everything
+if ARGV[5] == '0' then standing = epoch_of(redis.call('GET', KEYS[1])) end
 if ARGV[6] ~= '' and (standing ~= tonumber(ARGV[6]) or standing == {LAST_EPOCH}) then
   return answer(0)
 end
 if standing == {LAST_EPOCH} then return answer(standing) end
 local last = ARGV[7] == '{LAST_EPOCH}'
 local number = next_number(last and 0 or standing)
+if ARGV[5] == '1' then
+  everything = number
+  keep_history()
+  return answer(number)
+end
 local value, epoch = text(number), number
 if last then value, epoch = '-' .. value, {LAST_EPOCH}
 elseif ARGV[7] ~= '' then value, epoch = ARGV[7] .. ' ' .. value, tonumber(ARGV[7]) end
-if ARGV[5] == '1' then redis.call('SET', KEYS[1], value, 'PX', text(lives))
-else redis.call('SET', KEYS[1], value) end
+redis.call('SET', KEYS[1], value, 'PX', text(lives))
 return answer(epoch)
 """
 )
@@ -119,7 +126,6 @@ RAISE_IF_FORGOTTEN = Script(
     + """
 -- KEYS[6]: the token's checkpoint.
 -- ARGV[5 to 8]: its birth, its checkpoint, its reach, its epoch of everything
-local everything = epoch_of(redis.call('GET', KEYS[1]))
 local its_reach, its_everything = tonumber(ARGV[7]), tonumber(ARGV[8])
 local function proven()
   if ARGV[5] ~= birth or its_everything < everything then return false end
@@ -130,9 +136,9 @@ local function proven()
   return its_reach > reach
 end
 if not proven() then return answer(0) end
-local number = next_number(math.max(everything, its_everything))
-redis.call('SET', KEYS[1], text(number))
-return answer(number)
+everything = next_number(math.max(everything, its_everything))
+keep_history()
+return answer(everything)
 """
 )
 """Gives the new epoch of everything (0: nothing is proven), and whether the list began."""

@@ -16,6 +16,7 @@ from ._redis_format import (
     entry_of,
     entry_pattern,
     key_of,
+    keys_of,
     nonce_key,
     own_keys,
     standing_of,
@@ -85,14 +86,12 @@ class Asking:
             verified = yield from self._verify(prefix)
         answers = self._answers
         asked = answers.asking() if answers.max_staleness else None
-        keys = ["MGET", *map(key_of, scopes), own_keys(prefix)[0]]
-        if checkpoint:
-            keys.append(checkpoint_key(prefix, checkpoint))
+        command = ("MGET", *keys_of(scopes, checkpoint))
         keeps_birth = self._bindings[prefix].keeps_birth
         for _ in range(_TRIES):
-            values = yield keys
+            values = yield command
             now = int(self._clock() * 1_000_000) + verified.ahead
-            standing = standing_of(values, len(scopes), checkpoint, now, keeps_birth=keeps_birth)
+            standing = standing_of(values, scopes, checkpoint, now, keeps_birth=keeps_birth)
             if standing is not None:
                 if asked is not None:
                     answers.keep(asked, scopes, checkpoint, standing)
@@ -122,7 +121,7 @@ class Asking:
                 RAISE,
                 scope,
                 nonce,
-                "0" if is_everything(scope) else "1",
+                "1" if is_everything(scope) else "0",
                 "" if expected is None else expected,
                 "" if value is None else value,
             )
