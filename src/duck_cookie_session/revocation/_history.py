@@ -8,10 +8,11 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from .._log import logger
-from .base import CHECKPOINT_SECONDS, LAST_EPOCH, PREFIX_BYTES, Binding, Witness, forgotten
+from .base import CHECKPOINT_SECONDS, LAST_EPOCH, Binding, Witness, forgotten
 
 STRETCH_US = CHECKPOINT_SECONDS * 1_000_000
 _NONCES_KEPT = 1_024
@@ -27,9 +28,10 @@ def random_name() -> int:
     return secrets.randbelow(LAST_EPOCH) + 1
 
 
+@lru_cache(4_096)  # every check asks for one of few
 def checkpoint_scope(prefix: bytes, checkpoint: int) -> bytes:
     """Where a list keeps the reach of a checkpoint that was replaced."""
-    return prefix[:PREFIX_BYTES] + b"k" + checkpoint.to_bytes(7, "big")
+    return prefix + b"k" + checkpoint.to_bytes(7, "big")
 
 
 def entry_range(prefix: bytes) -> tuple[bytes, bytes]:
@@ -65,7 +67,9 @@ class History(NamedTuple):
 
     def time(self, now: int) -> int:
         """The list's time: the machine's, but never behind what was done by a clock ahead."""
-        return max(now, self.clock, self.purged)
+        if now > self.clock and now > self.purged:
+            return now
+        return max(self.clock, self.purged)
 
     def reach_of(self, checkpoint: int, kept: int) -> int | None:
         """The reach of a checkpoint that a lookup asks for.

@@ -88,19 +88,21 @@ class SQLiteRevocationList(RevocationList):
     ) -> Standing:
         """What stands now; see `RevocationList.lookup`."""
         prefix = scopes[0][:PREFIX_BYTES]
-        asked = [*scopes, checkpoint_scope(prefix, checkpoint)] if checkpoint else scopes
+        asked = (*scopes, checkpoint_scope(prefix, checkpoint)) if checkpoint else scopes
         kept, entries = self._reader.read(prefix, asked)
         if self._lacks(prefix, kept):
             self._begin(prefix)
             kept, entries = self._reader.read(prefix, asked)
         history = kept.history if kept is not None else History(0, 0, 0, 0)
-        now = history.time(microseconds(self._clock))
-        standing = entries[: len(scopes)]
-        epochs = tuple([epoch for epoch, _ in standing])
-        made = tuple([made for _, made in standing])
+        reach: int | None = 0
+        if checkpoint:
+            *entries, (kept_reach, _) = entries
+            reach = history.reach_of(checkpoint, kept_reach)
+        epochs = tuple([epoch for epoch, _ in entries])
+        made = tuple([made for _, made in entries])
+        now = history.time(int(self._clock() * 1_000_000))
         if not self.binding(prefix).keeps_birth:
             return Standing(epochs, made, now, 0, 0, 0, 0)
-        reach = history.reach_of(checkpoint, entries[-1][0]) if checkpoint else 0
         return Standing(epochs, made, now, history.birth, history.checkpoint, history.clock, reach)
 
     def raise_epoch(self, scope: bytes) -> int:
