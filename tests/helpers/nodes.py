@@ -12,7 +12,7 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SessionStore,
 )
-from duck_cookie_session.session.request import Phase
+from duck_cookie_session.session.phase import Phase
 
 from .settings import make_settings
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from duck_cookie_session import SessionError, SessionRevoked, SessionStore, session_headers
-from duck_cookie_session.session.request import Phase
+from duck_cookie_session.session.phase import Phase
 from tests.helpers import DAY, LOOKED_AT, Clock, NetworkList, Node, SwitchableList, sent_cookie
 
 MakeNode = Callable[..., Node]

@@ -28,8 +28,8 @@ from ..response import (
 )
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
+from ..session.phase import Phase
 from ..session.process import get_session_storage_connector, register
-from ..session.request import Phase
 from ..session.steps import Steps
 from ..session.storage import StorageClass
 from ..session.store import SessionStore

@@ -32,7 +32,8 @@ from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, sess
 from ..session.duck import duck_session_settings, import_storage
 from ..session.judging import Opened, Refusal
 from ..session.overlay import Data
-from ..session.request import Phase, RequestSession
+from ..session.phase import Phase
+from ..session.request import RequestSession
 from ..session.stats import NOT_SAVED
 from ..session.steps import Steps
 from ..session.storage import check_storage

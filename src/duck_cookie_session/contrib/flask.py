@@ -27,8 +27,8 @@ from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, sess
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
 from ..session.duck import import_storage
+from ..session.phase import Phase
 from ..session.process import register
-from ..session.request import Phase
 from ..session.store import SessionStore
 from ..settings import SessionSettings, setting_name
 

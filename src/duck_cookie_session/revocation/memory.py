@@ -84,7 +84,7 @@ class MemoryRevocationList(RevocationList):
         return Standing(
             epochs,
             made,
-            history.time(int(self._clock() * 1_000_000)),
+            max(int(self._clock() * 1_000_000), history.clock, history.purged),  # History.time
             history.birth,
             history.checkpoint,
             history.clock if history.birth else 0,

@@ -36,7 +36,7 @@ def id_to_end(request: RequestSession) -> bytes | None:
 
 def clear(request: RequestSession, data: Data) -> None:
     """End the session, then empty the contents."""
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     request.load_into(data)
     with request.lock:
         session_id = id_to_end(request)
@@ -47,7 +47,7 @@ def clear(request: RequestSession, data: Data) -> None:
 
 async def aclear(request: RequestSession, data: Data) -> None:
     """`clear`, awaitable: revoked when this returns."""
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     await request.acheck()
     request.load_into(data)
     session_id = id_to_end(request)
@@ -86,7 +86,7 @@ def _other(request: RequestSession, data: Data, token_or_id: str | None) -> byte
 
 def cycle(request: RequestSession, data: Data) -> None:
     """Draw the id that the session gets at its save."""
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     request.load_into(data)
     with request.lock:
         request.cycled = request.base is not None
@@ -115,7 +115,7 @@ def _to_supersede(request: RequestSession, data: Data) -> Opened | None:
     Raises:
         SessionRevoked: another request won before this one even loaded.
     """
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     request.load_into(data)
     found = request.found
     if request.base is None and isinstance(found, Refusal) and found.reason in _REVOKED:
@@ -141,7 +141,7 @@ def _subject_to_end(request: RequestSession, data: Data) -> str:
     Raises:
         SessionError: the session has no subject, or the response has started.
     """
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     request.load_into(data)
     rules = request.rules
     subject = rules.subject_of(data)

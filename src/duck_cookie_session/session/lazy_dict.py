@@ -14,7 +14,8 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from ..token.payload import IMMUTABLE_TYPES
-from .request import Phase, RequestSession
+from .phase import Phase, write_lost
+from .request import RequestSession
 
 _MISSING = object()
 UNFILLED = object()
@@ -38,7 +39,7 @@ class LazyDict(dict[Any, Any]):
         if not request.ready:
             request.load_into(self)
         if request.phase is Phase.CLOSED:
-            request.write_lost(key)
+            write_lost(key, debug=request.debug)
 
     # Reading.
 
@@ -139,7 +140,7 @@ class LazyDict(dict[Any, Any]):
         if not request.ready:
             request.load_into(self)
         if request.phase is Phase.CLOSED:
-            request.write_lost(key)
+            write_lost(key, debug=request.debug)
         dict.__setitem__(self, key, value)
         request.written = True
         if type(value) not in IMMUTABLE_TYPES:

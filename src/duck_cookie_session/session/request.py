@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
-from .._log import logger
 from ..errors import RevocationListUnavailable, SessionError, SessionSerializationError
 from ..token.payload import pack
 from .connector import SessionStorageConnector, wrong_connector
 from .judging import Opened, Refusal
 from .overlay import Data, changes, lay_over
+from .phase import Phase
 from .process import get_session_storage_connector
 from .rules import Rules
 from .steps import Result, Steps, arun, run
@@ -31,14 +30,6 @@ PROCESS: Any = object()
 """Stands for the process's connector, which is found at first need."""
 
 _EMPTY = pack({})
-
-
-class Phase(Enum):
-    """Whether a response is still to come."""
-
-    ALONE = "no adapter has said that there will be one"
-    OPEN = "still to come: what is queued is carried out before it starts"
-    CLOSED = "has started: no cookie can go out any more"
 
 
 class RequestSession:
@@ -334,33 +325,3 @@ class RequestSession:
         """Go on with epochs that a revocation of this request has set."""
         self.base = base
         self.owed = True
-
-    # Once the response has started.
-
-    def refuse_if_closed(self) -> None:
-        """Refuse what would kill the browser's cookie when no other can reach it any more.
-
-        Raises:
-            SessionError: the response has started.
-        """
-        if self.phase is Phase.CLOSED:
-            raise SessionError(
-                "The response has started, so no cookie can go out and the session can't be ended "
-                "or saved from here. Do it before the response starts or a websocket is accepted; "
-                "to log out from here, call connector.delete_session(session.session_id) or await "
-                "connector.adelete_session(session.session_id)."
-            )
-
-    def write_lost(self, key: object) -> None:
-        """Say that a write comes too late to be saved.
-
-        Raises:
-            SessionError: in debug and testing modes.
-        """
-        lost = (
-            f"session[{key!r}] was written after the response had started: the change is lost. "
-            "Write before the response starts or a websocket is accepted."
-        )
-        if self.debug:
-            raise SessionError(lost)
-        logger.error("%s", lost)

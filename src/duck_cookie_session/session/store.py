@@ -214,7 +214,7 @@ class SessionStore(LazyDict):
         """
         self._touch()
         request = self._request
-        request.refuse_if_closed()
+        request.phase.refuse_if_closed()
         new = request.rules.default_expiry if expiry is None else Expiry.of(expiry)
         with request.lock:  # a save in another thread takes both along, or neither
             request.expiry, request.browser_length = new, browser_length
@@ -248,13 +248,13 @@ class SessionStore(LazyDict):
                 network: await async_save() there.
         """
         request = self._request
-        request.refuse_if_closed()
+        request.phase.refuse_if_closed()
         request.run(save_steps(request, self))
 
     async def async_save(self) -> None:
         """`save`, awaitable."""
         request = self._request
-        request.refuse_if_closed()
+        request.phase.refuse_if_closed()
         await request.acheck()
         await request.arun(save_steps(request, self))
 
@@ -267,14 +267,14 @@ class SessionStore(LazyDict):
             as `save`; SessionRevoked where the loaded session is no longer good.
         """
         request = self._request
-        request.refuse_if_closed()
+        request.phase.refuse_if_closed()
         request.run(save_as_new_steps(request, self))
         return request.token or ""
 
     def create(self) -> None:
         """Begin a new session, empty and unsaved; the old one is not revoked."""
         request = self._request
-        request.refuse_if_closed()
+        request.phase.refuse_if_closed()
         with request.lock:
             request.begin(None)
             request.load_into(self)

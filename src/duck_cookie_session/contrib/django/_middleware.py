@@ -20,7 +20,7 @@ from ...response import (
     respond_steps,
     revoke_late,
 )
-from ...session.request import Phase
+from ...session.phase import Phase
 from ._connector import get_connector
 from ._store import SessionStore
 

@@ -14,9 +14,10 @@ from django.utils.module_loading import import_string
 from ...errors import Reason, SessionExpired, SessionRevoked, SessionSerializationError
 from ...session.ending import aclear, clear, cycle
 from ...session.judging import Opened, Refusal
+from ...session.phase import Phase, write_lost
 from ...session.plan import Need, Plan
 from ...session.planning import make_plan, planned_id
-from ...session.request import Phase, RequestSession
+from ...session.request import RequestSession
 from ...session.revoking import end_steps
 from ...session.saving import plan_steps
 from ...session.steps import Steps
@@ -131,7 +132,7 @@ class SessionStore(SessionBase):
         self._note_contents()
         for key in (*data, *before):
             if key not in data or key not in before or data[key] is not before[key]:
-                self._request.write_lost(key)
+                write_lost(key, debug=self._request.debug)
 
     def pop(self, *args: Any, **options: Any) -> Any:
         """As Django's."""
@@ -220,13 +221,13 @@ class SessionStore(SessionBase):
             SessionTooLarge, SessionSerializationError, RevocationListUnavailable.
             SessionError: the response has started.
         """
-        self._request.refuse_if_closed()
+        self._request.phase.refuse_if_closed()
         self._get_session(no_load=must_create)
         self._request.run(self._save_steps(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
         """`save`, awaitable."""
-        self._request.refuse_if_closed()
+        self._request.phase.refuse_if_closed()
         await self._aget_session(no_load=must_create)
         await self._request.arun(self._save_steps(must_create))
 
@@ -325,7 +326,7 @@ class SessionStore(SessionBase):
     def _delete_steps(self, session_key: str | None) -> Steps[None] | None:
         connector = self._request.connector
         if session_key is None:
-            self._request.refuse_if_closed()
+            self._request.phase.refuse_if_closed()
         found = connector.session_id_of(session_key or self._request.token)
         return None if found is None else end_steps(connector.rules, found)
 
