@@ -361,7 +361,7 @@ def test_a_checkpoint_that_has_expired(quiet: Site) -> None:
     retention = settings.absolute_age + settings.clock_skew
     with quiet.server.client() as bare:
         for key in bare.keys("dcs2:*:k*"):
-            assert bare.pttl(key) == pytest.approx(retention * 1000, abs=20_000)
+            assert bare.pttl(key) > retention * 1000
             bare.delete(key)
     quiet.clock_was_ahead(retention)
     assert quiet.node.read(token) is None

@@ -375,7 +375,7 @@ def test_a_checkpoint_without_a_raise_leaves_nothing_behind(the_list, app, bare)
     assert not bare.keys("dcs2:*:k*")
 
 
-def test_a_replaced_checkpoint_lives_as_long_as_the_longest_retention(
+def test_a_replaced_checkpoint_lives_a_day_longer_than_the_longest_retention(
     the_list, app, make_app, redis_server, bare
 ):
     the_list.raise_epoch(app.session())
@@ -386,7 +386,7 @@ def test_a_replaced_checkpoint_lives_as_long_as_the_longest_retention(
     other.raise_epoch(app.session())
     other.close()
     (key,) = bare.keys("dcs2:*:k*")
-    assert bare.pttl(key) == pytest.approx(RETENTION * 1000, abs=5000)
+    assert bare.pttl(key) == pytest.approx((RETENTION + 86_400) * 1000, abs=5000)
 
 
 def test_a_replaced_checkpoint_that_reaches_ahead_of_the_clock_lives_that_much_longer(
@@ -397,7 +397,7 @@ def test_a_replaced_checkpoint_that_reaches_ahead_of_the_clock_lives_that_much_l
     rewrite_history(bare, clock=ahead, where="another")
     the_list.raise_epoch(app.session())
     (key,) = bare.keys("dcs2:*:k*")
-    assert bare.pttl(key) == pytest.approx((RETENTION + 3_600) * 1000, abs=5000)
+    assert bare.pttl(key) == pytest.approx((RETENTION + 86_400 + 3_600) * 1000, abs=5000)
 
 
 def test_the_last_epochs_of_nodes_that_race_for_a_checkpoint_are_all_counted(

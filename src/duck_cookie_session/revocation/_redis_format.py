@@ -28,7 +28,8 @@ The value of an entry is decimal text, which Redis stores as one 64-bit number:
     e n     a device: its epoch, which is no time, and when the entry was made
 
 Everything stands in the history, so that a lookup asks for one key less. Entries and replaced
-checkpoints expire in the server (PX), answers after a minute; history and retention never do.
+checkpoints expire in the server (PX; checkpoints a day later, in case its clock is ahead), answers
+after a minute; history and retention never do.
 """
 
 from __future__ import annotations

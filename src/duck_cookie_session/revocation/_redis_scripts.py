@@ -19,6 +19,9 @@ ANSWERS_LIVE = 60_000
 """Milliseconds for which the answer of a compare is kept: longer than any client tries again."""
 
 
+_LONGER = 86_400_000  # milliseconds: further ahead no clock is expected to run
+
+
 class Script:
     """A Lua script, known to the server by its SHA-1 once it has seen it."""
 
@@ -71,8 +74,10 @@ local function next_number(floor)
   if due then
     -- Nobody carries a checkpoint under which no number was given out.
     if clock > 0 then
-      -- Until every token that speaks of it is refused for its age.
-      redis.call('SET', KEYS[4], text(clock), 'PX', text(lives + math.max(0, clock - now) / 1000))
+      -- Until every token that speaks of it is refused for its age, and longer: the server may drop
+      -- it while its clock is ahead, and a token of then must prove nothing once that is set back.
+      local longer = {_LONGER} + math.max(0, clock - now) / 1000
+      redis.call('SET', KEYS[4], text(clock), 'PX', text(lives + longer))
     end
     newest, made, where = ARGV[1], now, here
   end
