@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contrib.served import APPS, COOKIE, KINDS, Kind, serving
+from tests.helpers.redis_server import RedisServer
 
 pytestmark = pytest.mark.server
 
@@ -69,12 +70,27 @@ def test_a_wrong_value_is_refused_before_duck_serves(tmp_path: Path, said: str) 
         pass
 
 
-@pytest.mark.parametrize("what", ["navigation", "event", "unsaved", "expiry"])
+LIVELY = ["navigation", "event", "unsaved", "expiry"]
+
+
+@pytest.mark.parametrize("what", LIVELY)
 def test_an_open_page_of_lively_forgets_a_session_that_has_ended(tmp_path: Path, what: str) -> None:
+    _open_page(tmp_path, what)
+
+
+@pytest.mark.parametrize("what", LIVELY)
+def test_so_it_does_where_the_list_is_across_the_network(
+    tmp_path: Path, what: str, redis_server: RedisServer
+) -> None:
+    _open_page(tmp_path, what, redis_server.url)
+
+
+def _open_page(folder: Path, what: str, redis: str = "") -> None:
+    site = {"SITE_SECRET": "k" * 40, "SITE_FOLDER": str(folder / "sessions"), "SITE_REDIS": redis}
     done = subprocess.run(
         [sys.executable, str(APPS / "duck_lively.py"), what],
-        cwd=tmp_path,
-        env={**os.environ, "SITE_SECRET": "k" * 40, "SITE_FOLDER": str(tmp_path / "sessions")},
+        cwd=folder,
+        env={**os.environ, **site},
         capture_output=True,
         text=True,
     )
