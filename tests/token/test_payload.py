@@ -556,6 +556,7 @@ class TestHostileBytes:
             with pytest.raises(SessionSerializationError):
                 unpack(raw)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("start", "level", "then"),
         [

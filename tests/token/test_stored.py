@@ -260,16 +260,14 @@ def test_a_value_of_a_plain_type_is_itself() -> None:
     assert stored_type(bytearray) is None
 
 
-class Promise:
-    def __str__(self) -> str:
-        return Text("hello")
-
-
-class Translation(Promise):
-    pass
-
-
 def test_what_stands_for_a_text_once_somebody_said_so() -> None:
+    class Promise:  # here, because what is said holds for the whole process
+        def __str__(self) -> str:
+            return Text("hello")
+
+    class Translation(Promise):
+        pass
+
     with pytest.raises(SessionSerializationError, match="Translation, which a session can't hold"):
         pack({"v": Translation()})
     keep_as_text(Promise)
