@@ -79,6 +79,8 @@ class Reason(Enum):
     SUPERSEDED = "superseded"
     """A later state of the session was declared the only one."""
     SUBJECT_REVOKED = "subject revoked"
+    GROUP_REVOKED = "group revoked"
+    """One of the groups that the session belongs to was revoked or ended."""
     ALL_REVOKED = "all revoked"
     OTHER_LIST = "other list"
     """Issued under another revocation list: the present one was made anew, or is another's."""

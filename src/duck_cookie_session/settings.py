@@ -14,6 +14,7 @@ from .errors import InvalidSettings
 
 MIN_SECRET_BYTES = 32
 COOKIE_LIMIT = 4096
+MOST_GROUPS = 4
 _TEN_YEARS = 10 * 365 * 86_400
 
 Secrets = str | bytes | Sequence[str | bytes]
@@ -54,6 +55,8 @@ class SessionSettings:
             Duck, Flask and Django know theirs; elsewhere set it. None weakens: a login is a write
             like any other then, which gives no new session id and revokes nothing, and nobody can
             be logged out everywhere.
+        group_keys: keys of the session's data, four at most, whose values (str, int, UUID) name the
+            groups that a session belongs to, such as a tenant.
         compress: deflate the data if that makes it smaller. Weakens: the length of the cookie then
             tells something of the content.
         max_cookie_bytes: bytes of the cookie's whole line (name, value and attributes, as in
@@ -89,6 +92,7 @@ class SessionSettings:
     absolute_age: float
     audience: str
     subject_key: str | None
+    group_keys: tuple[str, ...]
     compress: bool
     max_cookie_bytes: int
     clock_skew: float
@@ -115,6 +119,7 @@ class SessionSettings:
         absolute_age: float | timedelta = 2_592_000,
         audience: str = "",
         subject_key: str | None = None,
+        group_keys: Sequence[str] = (),
         compress: bool = False,
         max_cookie_bytes: int = COOKIE_LIMIT,
         clock_skew: float | timedelta = 60,
@@ -262,6 +267,17 @@ def _text(pattern: re.Pattern[str], allowed: str, *, optional: bool) -> Callable
     return check
 
 
+def _keys(name: str, value: Any) -> tuple[str, ...]:
+    allowed = f"up to {MOST_GROUPS} different keys of the session, in a tuple or list"
+    if not isinstance(value, (tuple, list)):
+        raise _fail(name, f"is a {type(value).__name__}", allowed)
+    if not all(isinstance(key, str) and key for key in value):
+        raise _fail(name, "holds something that is no key", allowed)
+    if len(value) > MOST_GROUPS or len(set(value)) < len(value):
+        raise _fail(name, f"holds {len(value)} keys, {len(set(value))} of them different", allowed)
+    return tuple(value)
+
+
 def _choice(*allowed: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         if value not in allowed:
@@ -321,6 +337,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "absolute_age": _number(1, _TEN_YEARS, "seconds"),
     "audience": _audience,
     "subject_key": _text(re.compile(r"(?s).+"), "a key of the session", optional=True),
+    "group_keys": _keys,
     "compress": _flag,
     "max_cookie_bytes": _number(256, COOKIE_LIMIT, "bytes", whole=True),
     "clock_skew": _number(0, 86_400, "seconds"),

@@ -73,6 +73,14 @@ class Scopes:
         text = subject.encode("utf-8", "surrogatepass")
         return self.prefix + b"u" + hashlib.sha256(text).digest()
 
+    def group(self, digest: bytes) -> bytes:
+        """The scope of one group.
+
+        Args:
+            digest: 16 bytes, of its name and value.
+        """
+        return self.prefix + b"g" + digest
+
 
 def is_everything(scope: bytes) -> bool:
     """Whether a scope is the `everything` of its application; its entry is never purged."""

@@ -23,13 +23,13 @@ from ..token.payload import pack
 from .duck import duck_session_settings
 from .judging import Opened, Refusal
 from .plan import Need, Plan
-from .revoking import end_steps, raise_steps
+from .revoking import end_group_steps, end_steps, raise_steps
 from .rules import Rules
 from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
 from .storage import StorageClass, build_list
-from .values import Expiry, subject_text
+from .values import Expiry, group_digest, subject_text
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
@@ -163,6 +163,31 @@ class SessionStorageConnector:
         """
         self.run(raise_steps(self.rules, self._subject_scope(subject)))
 
+    def delete_group(self, name: str, value: object) -> None:
+        """End every session of a group that was issued so far.
+
+        Sessions that are begun afterwards work. Durable when this returns.
+
+        Args:
+            name: one of `group_keys`.
+            value: str, int or UUID.
+
+        Raises:
+            InvalidArgument: another name, or a value of another type.
+            RevocationListUnavailable: nothing was revoked.
+        """
+        self.run(raise_steps(self.rules, self._group_scope(name, value)))
+
+    def end_group(self, name: str, value: object) -> None:
+        """End a group for good: sessions that join it later are refused too.
+
+        For names that are never used again, such as the id of a session at an identity provider.
+
+        Raises:
+            as `delete_group`.
+        """
+        self.run(end_group_steps(self.rules, self._group_scope(name, value)))
+
     def clear_all_sessions(self) -> None:
         """Refuse every token issued so far; durable when this returns.
 
@@ -204,6 +229,14 @@ class SessionStorageConnector:
     async def adelete_subject(self, subject: object) -> None:
         """`delete_subject`, awaitable."""
         await self.arun(raise_steps(self.rules, self._subject_scope(subject)))
+
+    async def adelete_group(self, name: str, value: object) -> None:
+        """`delete_group`, awaitable."""
+        await self.arun(raise_steps(self.rules, self._group_scope(name, value)))
+
+    async def aend_group(self, name: str, value: object) -> None:
+        """`end_group`, awaitable."""
+        await self.arun(end_group_steps(self.rules, self._group_scope(name, value)))
 
     async def aclear_all_sessions(self) -> None:
         """`clear_all_sessions`, awaitable."""
@@ -277,6 +310,17 @@ class SessionStorageConnector:
             raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
         return self.rules.scopes.subject(text)
 
+    def _group_scope(self, name: str, value: object) -> bytes:
+        if name not in self.rules.group_keys:
+            named = ", ".join(map(repr, self.rules.group_keys)) or "none"
+            raise InvalidArgument(
+                f"A group is named {name!r}; group_keys (SESSION_GROUP_KEYS) has {named}."
+            )
+        digest = group_digest(name, value)
+        if digest is None:
+            raise InvalidArgument("The value of a group is None; give a str, an int or a UUID.")
+        return self.rules.scopes.group(digest)
+
     def _base(self, token: object) -> Opened | None:
         opened = self.rules.open(token) if token else None
         return opened if isinstance(opened, Opened) else None
@@ -287,7 +331,8 @@ class SessionStorageConnector:
             session_id = base.claims.session_id
         else:
             session_id = secrets.token_bytes(16)
-        plan = Plan(Need.TOKEN, packed, subject, session_id, expiry)
+        groups = self.rules.groups_of(data)
+        plan = Plan(Need.TOKEN, packed, subject, session_id, groups, expiry)
         return self.run(seal_steps(self.rules, base, plan)).token
 
 

@@ -18,6 +18,7 @@ _REVOKED = frozenset(
         Reason.ENDED,
         Reason.SUPERSEDED,
         Reason.SUBJECT_REVOKED,
+        Reason.GROUP_REVOKED,
         Reason.ALL_REVOKED,
         Reason.OTHER_LIST,
         Reason.FORGOTTEN,

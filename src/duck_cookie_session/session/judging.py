@@ -16,7 +16,8 @@ class Opened(NamedTuple):
         token: its text.
         claims: what it says; an epoch may be a newer one, adopted since it was opened.
         data: packed data.
-        scopes: what it is judged by: everything, its session, and its subject if it has one.
+        scopes: what it is judged by: everything, its session, its subject if it has one,
+            its groups.
         epochs: what it carries for each of `scopes`.
         deadline_ms: when it is refused at the latest, by its expiry or by the absolute age.
         renew_at_ms: when a read makes it due for re-issue.
@@ -72,9 +73,15 @@ class Refusal(NamedTuple):
 
 def epochs_of(claims: Claims) -> tuple[int, ...]:
     """The epochs that a token carries, in the order of its scopes."""
+    groups = tuple([epoch for _, epoch in claims.groups]) if claims.groups else ()
     if claims.subject is None:
-        return (claims.everything_epoch, claims.session_epoch)
-    return (claims.everything_epoch, claims.session_epoch, claims.subject_epoch)
+        return (claims.everything_epoch, claims.session_epoch, *groups)
+    return (claims.everything_epoch, claims.session_epoch, claims.subject_epoch, *groups)
+
+
+def groups_of(claims: Claims) -> tuple[bytes, ...]:
+    """The digests of a token's groups, in their order."""
+    return tuple([digest for digest, _ in claims.groups]) if claims.groups else ()
 
 
 def witness_of(claims: Claims) -> Witness:
@@ -120,6 +127,10 @@ def judge_epochs(opened: Opened, standing: Standing) -> Reason | None:
         return Reason.ENDED if session == LAST_EPOCH else Reason.SUPERSEDED
     if claims.subject is not None and now[opened.subject_scope] > claims.subject_epoch:
         return Reason.SUBJECT_REVOKED
+    count = len(claims.groups)
+    own = zip(opened.scopes[-count:], opened.epochs[-count:], strict=True) if count else ()
+    if any(now[scope] > epoch for scope, epoch in own):
+        return Reason.GROUP_REVOKED
     if standing.epochs[0] > claims.everything_epoch:
         return Reason.ALL_REVOKED
     return None

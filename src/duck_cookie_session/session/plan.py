@@ -25,6 +25,7 @@ class Plan(NamedTuple):
         packed: packed data.
         subject: whose session it is from now on.
         session_id: 16 bytes; another than the loaded token's begins a session in its place.
+        groups: digests of the groups that it belongs to from now on.
         expiry: a new expiry; None keeps the one that the session has.
         browser_length: whether the cookie goes with the browser; None keeps what it was.
         ends_loaded: where the id changes or the cookie is deleted, whether the old id is revoked.
@@ -36,6 +37,7 @@ class Plan(NamedTuple):
     packed: bytes = b""
     subject: str | None = None
     session_id: bytes = b""
+    groups: tuple[bytes, ...] = ()
     expiry: Expiry | None = None
     browser_length: bool | None = None
     ends_loaded: bool = True

@@ -77,6 +77,7 @@ def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Pl
         request.packed if packed is None else packed,
         subject,
         planned_id(request, subject),
+        rules.groups_of(data),
         request.expiry,
         request.browser_length,
         True,

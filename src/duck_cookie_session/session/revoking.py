@@ -15,8 +15,14 @@ def end_steps(rules: Rules, session_id: bytes) -> Steps[None]:
     rules.stats.count("revoked")
 
 
+def end_group_steps(rules: Rules, scope: bytes) -> Steps[None]:
+    """End a group for good."""
+    yield End(scope)
+    rules.stats.count("revoked")
+
+
 def raise_steps(rules: Rules, scope: bytes) -> Steps[int]:
-    """Refuse every token of a subject, or all tokens, issued so far."""
+    """Refuse every token of a subject, of a group, or all tokens, issued so far."""
     epoch: int = yield Raise(scope)
     rules.stats.count("revoked")
     return epoch
@@ -38,12 +44,22 @@ def judge_steps(rules: Rules, base: Opened) -> Steps[Standing]:
 def supersede_steps(rules: Rules, base: Opened) -> Steps[Opened]:
     """Refuse every token of the session issued so far; of two at once, one wins."""
     standing = yield from judge_steps(rules, base)
-    stands = dict(zip(base.scopes, standing.epochs, strict=True))
+    raised = yield from supersede_judged_steps(rules, base, standing)
+    return base.adopting(session=raised)
+
+
+def supersede_judged_steps(rules: Rules, base: Opened, standing: Standing) -> Steps[int]:
+    """Raise the epoch of a session that was just judged by what stands.
+
+    Raises:
+        SessionRevoked: another request was faster.
+    """
+    stands = dict(zip(base.scopes, standing.epochs, strict=False))
     raised: int | None = yield CompareAndRaise(base.session_scope, stands[base.session_scope])
     if raised is None:
         raise rules.revoked(Reason.SUPERSEDED, base.claims.session_id)
     rules.stats.count("revoked")
-    return base.adopting(session=raised)
+    return raised
 
 
 def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:

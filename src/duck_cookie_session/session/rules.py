@@ -21,11 +21,19 @@ from ..token.claims import MAX_TIME, Claims, id_to_text
 from ..token.format import issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import unpack
-from .judging import Opened, Refusal, epochs_of, judge_epochs, judge_history, witness_of
+from .judging import (
+    Opened,
+    Refusal,
+    epochs_of,
+    groups_of,
+    judge_epochs,
+    judge_history,
+    witness_of,
+)
 from .stats import Stats
 from .steps import Lookup, RaiseIfForgotten, Steps
 from .token_cache import TokenCache
-from .values import Expiry, subject_text
+from .values import Expiry, group_digest, subject_text
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
@@ -61,6 +69,7 @@ class Rules:
         self.cache: TokenCache[Opened] = TokenCache(size, size * _KEPT_EACH)
         self.ring: KeyRing = KeyRing.of(settings)
         self.subject_key: str | None = settings.subject_key
+        self.group_keys: tuple[str, ...] = settings.group_keys
         self.default_expiry: Expiry = Expiry.of(settings.cookie_age)
         # What the cookie's line takes beside the token.
         self.line_bytes: int = len(set_cookie(settings, "-", math.ceil(settings.absolute_age))) - 1
@@ -85,10 +94,25 @@ class Rules:
         value = None if key is None else dict.get(data, key)
         return None if value is None else subject_text(value)
 
-    def scopes_of(self, session_id: bytes, subject: str | None) -> tuple[bytes, ...]:
-        """What a token is judged by: everything, its session, its subject."""
-        scopes = (self.scopes.everything, self.scopes.session(session_id))
-        return scopes if subject is None else (*scopes, self.scopes.subject(subject))
+    def groups_of(self, data: dict[Any, Any]) -> tuple[bytes, ...]:
+        """The digests of the groups that stand in a session's data, each once, in order.
+
+        Raises:
+            InvalidArgument: a value is neither str, int nor UUID.
+        """
+        if not self.group_keys:
+            return ()
+        found = {group_digest(key, dict.get(data, key)) for key in self.group_keys}
+        return tuple(sorted(digest for digest in found if digest is not None))
+
+    def scopes_of(
+        self, session_id: bytes, subject: str | None, groups: tuple[bytes, ...] = ()
+    ) -> tuple[bytes, ...]:
+        """What a token is judged by: everything, its session, its subject, its groups."""
+        scopes: tuple[bytes, ...] = (self.scopes.everything, self.scopes.session(session_id))
+        if subject is not None:
+            scopes = (*scopes, self.scopes.subject(subject))
+        return (*scopes, *map(self.scopes.group, groups)) if groups else scopes
 
     # Opening and judging a token.
 
@@ -102,7 +126,7 @@ class Rules:
                 claims, data, key_number = open_token(self.ring, token)
             except TokenRefused as refused:
                 return Refusal(refused.reason)
-            scopes = self.scopes_of(claims.session_id, claims.subject)
+            scopes = self.scopes_of(claims.session_id, claims.subject, groups_of(claims))
             opened = self.keep(token, claims, data, scopes, epochs_of(claims), key_number)
         else:
             self.stats.count_cached()

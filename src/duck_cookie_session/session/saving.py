@@ -12,7 +12,7 @@ from ..errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .judging import Opened, Refusal
+from .judging import Opened, Refusal, groups_of
 from .overlay import Data
 from .plan import Need, Plan
 from .planning import make_plan
@@ -113,5 +113,6 @@ def _reissue_owed_steps(request: RequestSession) -> Steps[None]:
     base = request.base
     if request.owed and base is not None:
         claims = base.claims
-        plan = Plan(Need.TOKEN, base.data, claims.subject, claims.session_id, owed=True)
+        groups = groups_of(claims)
+        plan = Plan(Need.TOKEN, base.data, claims.subject, claims.session_id, groups, owed=True)
         request.take((yield from seal_steps(request.rules, base, plan)), settles=False)

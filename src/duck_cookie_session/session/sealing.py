@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionTooLarge
-from ..revocation.base import Standing
+from ..revocation.base import LAST_EPOCH, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
-from .judging import Opened
+from .judging import Opened, epochs_of, groups_of
 from .plan import Need, Plan
+from .revoking import supersede_judged_steps
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Steps
 from .values import Expiry
@@ -26,7 +27,8 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     # Read before the list is asked: a save that stalls must not outlive the entry against it.
     now_ms = rules.now_ms()
     moves = base is not None and plan.session_id != base.claims.session_id
-    if base is not None and not moves:
+    regroups = base is not None and not moves and plan.groups != groups_of(base.claims)
+    if base is not None and not moves and not regroups:
         scopes = asked = base.scopes
     else:
         scopes, asked = _scopes(rules, base, plan)
@@ -43,7 +45,26 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     if asked is not scopes:
         stands = dict(zip(asked, epochs, strict=True))
         epochs = tuple([stands.get(scope, 0) for scope in scopes])
+    if plan.groups and LAST_EPOCH in epochs[-len(plan.groups) :]:
+        raise rules.revoked(Reason.GROUP_REVOKED, plan.session_id)
     claims = _claims(rules, base, plan, epochs, standing, now_ms)
+    if base is not None and regroups:
+        # Earlier tokens of the session would not be ended with its new groups.
+        _sealed(rules, claims._replace(session_epoch=LAST_EPOCH), plan, now_ms)  # does it fit?
+        raised = yield from supersede_judged_steps(rules, base, standing)
+        claims = claims._replace(session_epoch=raised)
+        epochs = epochs_of(claims)
+    token = _sealed(rules, claims, plan, now_ms)
+    if base is not None and (moves or claims.expires_ms <= now_ms):
+        yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
+    rules.stats.count_issued()
+    if base is not None and not moves and plan.packed == base.data:
+        rules.stats.count("reissued")
+    return rules.keep(token, claims, plan.packed, scopes, epochs)
+
+
+def _sealed(rules: Rules, claims: Claims, plan: Plan, now_ms: int) -> str:
+    """The token, or SessionTooLarge."""
     token = seal_token(
         rules.ring, claims, plan.packed, now_ms // 1000, deflate=rules.settings.compress
     )
@@ -51,12 +72,7 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     if size > rules.settings.max_cookie_bytes:
         heaviest = key_sizes(unpack(plan.packed))[:5]
         raise SessionTooLarge(size, rules.settings.max_cookie_bytes, heaviest)
-    if base is not None and (moves or claims.expires_ms <= now_ms):
-        yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
-    rules.stats.count_issued()
-    if base is not None and not moves and plan.packed == base.data:
-        rules.stats.count("reissued")
-    return rules.keep(token, claims, plan.packed, scopes, epochs)
+    return token
 
 
 def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, epoch: int) -> Steps[None]:
@@ -81,7 +97,7 @@ def _scopes(
     rules: Rules, base: Opened | None, plan: Plan
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """What the new token will be judged by, and what the list is asked for now."""
-    scopes = rules.scopes_of(plan.session_id, plan.subject)
+    scopes = rules.scopes_of(plan.session_id, plan.subject, plan.groups)
     # Nobody knows a new id yet, so it need not be asked for: what stands for it is 0.
     new = tuple(scope for scope in scopes if scope != scopes[1])
     if base is None:
@@ -100,7 +116,7 @@ def _claims(
     """What the new token says.
 
     Args:
-        epochs: what stands for everything, its session, and its subject if it has one.
+        epochs: what stands for everything, its session, its subject if it has one, its groups.
 
     Raises:
         SessionExpired: the loaded one has expired.
@@ -134,6 +150,7 @@ def _claims(
         epochs[2] if plan.subject is not None else 0,
         epochs[0],
         plan.subject,
+        tuple(zip(plan.groups, epochs[-len(plan.groups) :], strict=True)) if plan.groups else (),
     )
 
 
@@ -149,13 +166,15 @@ def _unasked(
     Epochs that stood earlier are sound: a token that carries them is refused once the list is
     back if anything was revoked since. An id can't be revoked unasked.
     """
-    moves = base is not None and plan.session_id != base.claims.session_id
-    if plan.owed and not moves:  # judged by the revocation that this request has just made
+    changes = base is not None and (
+        plan.session_id != base.claims.session_id or plan.groups != groups_of(base.claims)
+    )
+    if plan.owed and not changes:  # judged by the revocation that this request has just made
         rules.stats.count("unreachable")
     else:
         rules.unreachable(error)
     last = rules.last_standing
-    if moves or plan.need is Need.REISSUE or (base is None and last is None):
+    if changes or plan.need is Need.REISSUE or (base is None and last is None):
         raise error
     if base is not None:
         claims = base.claims

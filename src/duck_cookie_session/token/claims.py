@@ -37,6 +37,8 @@ import base64
 import struct
 from typing import NamedTuple
 
+from ..settings import MOST_GROUPS
+
 FORMAT_VERSION = 1
 
 MAX_NUMBER = 2**53 - 1
@@ -47,8 +49,6 @@ MAX_LIFETIME = 2**40 - 1
 
 MAX_TIME = 2**48 - 1
 """Latest time that the claims can hold, milliseconds since 1970."""
-
-MOST_GROUPS = 4
 
 _BROWSER, _BIRTH, _CHECKPOINT, _SESSION, _SUBJECT_EPOCH, _EVERYTHING = 1, 2, 4, 8, 16, 32
 _SUBJECT, _LONG, _GROUPS, _AUTHENTICATED, DEFLATED = 64, 128, 256, 512, 1024
