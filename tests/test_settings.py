@@ -205,6 +205,7 @@ def test_every_field_has_its_setting() -> None:
         "absolute_age": 1000,
         "audience": "shop",
         "subject_key": "member",
+        "group_keys": ("tenant",),
         "compress": True,
         "max_cookie_bytes": 2000,
         "clock_skew": 5,

@@ -29,7 +29,7 @@ from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
 from .storage import StorageClass, build_list
-from .values import Expiry, group_digest, subject_text
+from .values import Expiry
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
@@ -161,7 +161,7 @@ class SessionStorageConnector:
             InvalidArgument: another type.
             RevocationListUnavailable: nothing was revoked.
         """
-        self.run(raise_steps(self.rules, self._subject_scope(subject)))
+        self.run(raise_steps(self.rules, self.rules.subject_scope(subject)))
 
     def delete_group(self, name: str, value: object) -> None:
         """End every session of a group that was issued so far.
@@ -176,7 +176,7 @@ class SessionStorageConnector:
             InvalidArgument: another name, or a value of another type.
             RevocationListUnavailable: nothing was revoked.
         """
-        self.run(raise_steps(self.rules, self._group_scope(name, value)))
+        self.run(raise_steps(self.rules, self.rules.group_scope(name, value)))
 
     def end_group(self, name: str, value: object) -> None:
         """End a group for good: sessions that join it later are refused too.
@@ -186,7 +186,7 @@ class SessionStorageConnector:
         Raises:
             as `delete_group`.
         """
-        self.run(end_group_steps(self.rules, self._group_scope(name, value)))
+        self.run(end_group_steps(self.rules, self.rules.group_scope(name, value)))
 
     def clear_all_sessions(self) -> None:
         """Refuse every token issued so far; durable when this returns.
@@ -228,15 +228,15 @@ class SessionStorageConnector:
 
     async def adelete_subject(self, subject: object) -> None:
         """`delete_subject`, awaitable."""
-        await self.arun(raise_steps(self.rules, self._subject_scope(subject)))
+        await self.arun(raise_steps(self.rules, self.rules.subject_scope(subject)))
 
     async def adelete_group(self, name: str, value: object) -> None:
         """`delete_group`, awaitable."""
-        await self.arun(raise_steps(self.rules, self._group_scope(name, value)))
+        await self.arun(raise_steps(self.rules, self.rules.group_scope(name, value)))
 
     async def aend_group(self, name: str, value: object) -> None:
         """`end_group`, awaitable."""
-        await self.arun(end_group_steps(self.rules, self._group_scope(name, value)))
+        await self.arun(end_group_steps(self.rules, self.rules.group_scope(name, value)))
 
     async def aclear_all_sessions(self) -> None:
         """`clear_all_sessions`, awaitable."""
@@ -284,6 +284,10 @@ class SessionStorageConnector:
             return self.rules.refuse(opened)
         return (yield from self.rules.check_steps(opened, fresh=fresh))
 
+    def exists_steps(self, token: str | None) -> Steps[bool]:
+        """Whether a token is live; the list itself is asked."""
+        return bool(token) and isinstance((yield from self.load_steps(token, fresh=True)), Opened)
+
     def run(self, steps: Steps[Result]) -> Result:
         """Carry out steps on this connector's list."""
         return run(self.revocations, steps)
@@ -303,23 +307,6 @@ class SessionStorageConnector:
             return open_token(self.rules.ring, token_or_id)[0].session_id
         except TokenRefused:
             return None
-
-    def _subject_scope(self, subject: object) -> bytes:
-        text = subject_text(subject)
-        if text is None:
-            raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
-        return self.rules.scopes.subject(text)
-
-    def _group_scope(self, name: str, value: object) -> bytes:
-        if name not in self.rules.group_keys:
-            named = ", ".join(map(repr, self.rules.group_keys)) or "none"
-            raise InvalidArgument(
-                f"A group is named {name!r}; group_keys (SESSION_GROUP_KEYS) has {named}."
-            )
-        digest = group_digest(name, value)
-        if digest is None:
-            raise InvalidArgument("The value of a group is None; give a str, an int or a UUID.")
-        return self.rules.scopes.group(digest)
 
     def _base(self, token: object) -> Opened | None:
         opened = self.rules.open(token) if token else None

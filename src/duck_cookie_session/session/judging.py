@@ -36,6 +36,11 @@ class Opened(NamedTuple):
         return f"<Opened {self.claims.id_text[:6]}...>"
 
     @property
+    def groups(self) -> tuple[bytes, ...]:
+        """The digests of its groups, in their order."""
+        return tuple([digest for digest, _ in self.claims.groups])
+
+    @property
     def session_scope(self) -> bytes:
         """The scope of its session."""
         return self.scopes[1]
@@ -77,11 +82,6 @@ def epochs_of(claims: Claims) -> tuple[int, ...]:
     if claims.subject is None:
         return (claims.everything_epoch, claims.session_epoch, *groups)
     return (claims.everything_epoch, claims.session_epoch, claims.subject_epoch, *groups)
-
-
-def groups_of(claims: Claims) -> tuple[bytes, ...]:
-    """The digests of a token's groups, in their order."""
-    return tuple([digest for digest, _ in claims.groups]) if claims.groups else ()
 
 
 def witness_of(claims: Claims) -> Witness:

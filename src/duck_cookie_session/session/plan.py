@@ -28,6 +28,7 @@ class Plan(NamedTuple):
         groups: digests of the groups that it belongs to from now on.
         expiry: a new expiry; None keeps the one that the session has.
         browser_length: whether the cookie goes with the browser; None keeps what it was.
+        authenticated_ms: when its user proved who they are, in whole seconds; None keeps what is.
         ends_loaded: where the id changes or the cookie is deleted, whether the old id is revoked.
         owed: a revocation by this request has killed the browser's token, so that it must get
             another even if the list does not answer any more.
@@ -40,6 +41,7 @@ class Plan(NamedTuple):
     groups: tuple[bytes, ...] = ()
     expiry: Expiry | None = None
     browser_length: bool | None = None
+    authenticated_ms: int | None = None
     ends_loaded: bool = True
     owed: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ..errors import InvalidArgument, SessionSerializationError
+from ..token.format import id_to_text
 from .judging import Refusal
 from .overlay import Data
 from .plan import DELETE, NOTHING, Need, Plan
@@ -23,6 +24,14 @@ def planned_id(request: RequestSession, subject: str | None) -> bytes:
     if request.drawn is None or request.drawn[1] != subject:
         request.drawn = secrets.token_bytes(16), subject
     return request.drawn[0]
+
+
+def session_id_text(request: RequestSession, data: Data) -> str | None:
+    """The id of the session as text, also before the save; None for a visitor who holds nothing."""
+    request.load_into(data)
+    if request.base is None and not dict.__len__(data):
+        return None
+    return id_to_text(planned_id(request, request.rules.subject_of(data)))
 
 
 def planned_expiry_ms(request: RequestSession) -> int:
@@ -77,9 +86,10 @@ def make_plan(request: RequestSession, data: Data, *, asked: bool = False) -> Pl
         request.packed if packed is None else packed,
         subject,
         planned_id(request, subject),
-        rules.groups_of(data),
+        rules.groups_of(data) if rules.group_keys else (),
         request.expiry,
         request.browser_length,
+        request.authenticated_ms,
         True,
         request.owed,
     )

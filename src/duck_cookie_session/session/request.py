@@ -77,6 +77,8 @@ class RequestSession:
     """Writes that came with another token."""
     drawn: tuple[bytes, str | None] | None = None
     """An id that the session is to get, and the subject for whom it was drawn."""
+    authenticated_ms: int | None = None
+    """When its user proved who they are, if that was in this request, after the login."""
     cycled: bool = False
     """Whether cycle_key() was called since the last save."""
     owed: bool = False
@@ -130,7 +132,7 @@ class RequestSession:
         self.found = self.base = self.expiry = self.browser_length = None
         self.loaded = self.ready = self.written = self.exposed = False
         self.packed = _EMPTY
-        self.overlay = self.drawn = None
+        self.overlay = self.drawn = self.authenticated_ms = None
         self.cycled = self.owed = self.ended = False
 
     @property
@@ -302,7 +304,7 @@ class RequestSession:
         self.owed, self.drawn = False, None
         if settles:
             self.written = self.cycled = self.ended = False
-            self.expiry = self.browser_length = None
+            self.expiry = self.browser_length = self.authenticated_ms = None
 
     def delete_cookie(self, data: Data) -> None:
         """Empty the contents, and have the response delete the cookie."""

@@ -9,6 +9,7 @@ from typing import Any
 from .._cookie import set_cookie
 from .._log import logger
 from ..errors import (
+    InvalidArgument,
     Reason,
     RevocationListUnavailable,
     SessionRevoked,
@@ -25,7 +26,6 @@ from .judging import (
     Opened,
     Refusal,
     epochs_of,
-    groups_of,
     judge_epochs,
     judge_history,
     witness_of,
@@ -100,8 +100,6 @@ class Rules:
         Raises:
             InvalidArgument: a value is neither str, int nor UUID.
         """
-        if not self.group_keys:
-            return ()
         found = {group_digest(key, dict.get(data, key)) for key in self.group_keys}
         return tuple(sorted(digest for digest in found if digest is not None))
 
@@ -113,6 +111,25 @@ class Rules:
         if subject is not None:
             scopes = (*scopes, self.scopes.subject(subject))
         return (*scopes, *map(self.scopes.group, groups)) if groups else scopes
+
+    def subject_scope(self, subject: object) -> bytes:
+        """The scope of a subject, or InvalidArgument."""
+        text = subject_text(subject)
+        if text is None:
+            raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
+        return self.scopes.subject(text)
+
+    def group_scope(self, name: str, value: object) -> bytes:
+        """The scope of a group, or InvalidArgument."""
+        if name not in self.group_keys:
+            named = ", ".join(map(repr, self.group_keys)) or "none"
+            raise InvalidArgument(
+                f"A group is named {name!r}; group_keys (SESSION_GROUP_KEYS) has {named}."
+            )
+        digest = group_digest(name, value)
+        if digest is None:
+            raise InvalidArgument("The value of a group is None; give a str, an int or a UUID.")
+        return self.scopes.group(digest)
 
     # Opening and judging a token.
 
@@ -126,7 +143,8 @@ class Rules:
                 claims, data, key_number = open_token(self.ring, token)
             except TokenRefused as refused:
                 return Refusal(refused.reason)
-            scopes = self.scopes_of(claims.session_id, claims.subject, groups_of(claims))
+            groups = tuple([digest for digest, _ in claims.groups])
+            scopes = self.scopes_of(claims.session_id, claims.subject, groups)
             opened = self.keep(token, claims, data, scopes, epochs_of(claims), key_number)
         else:
             self.stats.count_cached()

@@ -12,7 +12,7 @@ from ..errors import (
     SessionSerializationError,
     SessionTooLarge,
 )
-from .judging import Opened, Refusal, groups_of
+from .judging import Opened, Refusal
 from .overlay import Data
 from .plan import Need, Plan
 from .planning import make_plan
@@ -112,7 +112,6 @@ def _reissue_owed_steps(request: RequestSession) -> Steps[None]:
     """Data as loaded under a live token, where a revocation of ours killed the browser's."""
     base = request.base
     if request.owed and base is not None:
-        claims = base.claims
-        groups = groups_of(claims)
-        plan = Plan(Need.TOKEN, base.data, claims.subject, claims.session_id, groups, owed=True)
-        request.take((yield from seal_steps(request.rules, base, plan)), settles=False)
+        subject, session_id = base.claims.subject, base.claims.session_id
+        owed = Plan(Need.TOKEN, base.data, subject, session_id, base.groups, owed=True)
+        request.take((yield from seal_steps(request.rules, base, owed)), settles=False)

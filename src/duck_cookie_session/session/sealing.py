@@ -6,7 +6,7 @@ from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionT
 from ..revocation.base import LAST_EPOCH, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
-from .judging import Opened, epochs_of, groups_of
+from .judging import Opened, epochs_of
 from .plan import Need, Plan
 from .revoking import supersede_judged_steps
 from .rules import Rules
@@ -27,7 +27,12 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     # Read before the list is asked: a save that stalls must not outlive the entry against it.
     now_ms = rules.now_ms()
     moves = base is not None and plan.session_id != base.claims.session_id
-    regroups = base is not None and not moves and plan.groups != groups_of(base.claims)
+    regroups = (
+        base is not None
+        and not moves
+        and bool(plan.groups or base.claims.groups)  # most sessions are in none
+        and plan.groups != base.groups
+    )
     if base is not None and not moves and not regroups:
         scopes = asked = base.scopes
     else:
@@ -123,12 +128,15 @@ def _claims(
     """
     created_ms = now_ms - now_ms % 1000  # the claims hold whole seconds
     expiry, browser_length = plan.expiry, plan.browser_length
+    authenticated_ms = plan.authenticated_ms
     if base is not None:
         old = base.claims
         if now_ms >= base.deadline_ms:
             _refuse_expired(rules, base, now_ms, renewed=expiry is not None)
         if plan.subject is None or plan.subject == old.subject:
             created_ms = old.created_ms
+            if authenticated_ms is None:
+                authenticated_ms = old.authenticated_ms
         if expiry is None:
             expiry = Expiry(old.lifetime_ms, old.expires_ms)
         if browser_length is None:
@@ -151,6 +159,7 @@ def _claims(
         epochs[0],
         plan.subject,
         tuple(zip(plan.groups, epochs[-len(plan.groups) :], strict=True)) if plan.groups else (),
+        None if authenticated_ms == created_ms else authenticated_ms,
     )
 
 
@@ -167,7 +176,7 @@ def _unasked(
     back if anything was revoked since. An id can't be revoked unasked.
     """
     changes = base is not None and (
-        plan.session_id != base.claims.session_id or plan.groups != groups_of(base.claims)
+        plan.session_id != base.claims.session_id or plan.groups != base.groups
     )
     if plan.owed and not changes:  # judged by the revocation that this request has just made
         rules.stats.count("unreachable")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from .._log import logger
-from ..token.format import id_to_text
 from .connector import Method, SessionStorageConnector, checking_connector
 from .ending import (
     aclear,
@@ -19,15 +18,12 @@ from .ending import (
     delete_other_sessions,
     supersede,
 )
-from .judging import Opened, Refusal
+from .freshness import authenticated_at, is_fresh, reauthenticate
 from .lazy_dict import UNFILLED, LazyDict
-from .planning import needs_update, planned_expiry_ms, planned_id
+from .planning import needs_update, planned_expiry_ms, session_id_text
 from .request import PROCESS, Cookie, RequestSession
 from .saving import save_as_new_steps, save_steps
-from .steps import Steps
-from .values import Expiry
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from .values import EPOCH, Expiry, as_datetime
 
 
 class SessionStore(LazyDict):
@@ -154,18 +150,23 @@ class SessionStore(LazyDict):
 
         After a login, a change of user or cycle_key() it is the new one, also before the save.
         """
-        self._touch()
-        request = self._request
-        if request.base is None and not dict.__len__(self):
-            return None
-        return id_to_text(planned_id(request, request.rules.subject_of(self)))
+        return session_id_text(self._request, self)
 
     @property
     def created_at(self) -> datetime | None:
         """When the session began or its subject logged in, aware; None before the first save."""
         self._touch()
         base = self._request.base
-        return _as_datetime(base.claims.created_ms) if base is not None else None
+        return as_datetime(base.claims.created_ms) if base is not None else None
+
+    @property
+    def authenticated_at(self) -> datetime | None:
+        """When the user last proved who they are, aware; None where nobody is logged in."""
+        return authenticated_at(self._request, self)
+
+    def is_fresh(self, seconds: float) -> bool:
+        """Whether the user proved who they are less than that many seconds ago."""
+        return is_fresh(self._request, self, seconds)
 
     @staticmethod
     def generate_session_id() -> str:
@@ -182,16 +183,13 @@ class SessionStore(LazyDict):
             RevocationListUnavailable: under `on_unreachable="refuse"`.
             SessionError: in a coroutine with a list across the network; await aexists().
         """
-        return isinstance(self._request.run(self._exists_steps(session_key)), Opened)
+        request = self._request
+        return request.run(request.connector.exists_steps(session_key or request.token))
 
     async def aexists(self, session_key: str | None = None) -> bool:
         """`exists`, awaitable."""
-        return isinstance(await self._request.arun(self._exists_steps(session_key)), Opened)
-
-    def _exists_steps(self, session_key: str | None) -> Steps[Opened | Refusal | None]:
-        token = session_key or self._request.token
-        connector = self._request.connector
-        return (yield from connector.load_steps(token, fresh=True)) if token else None
+        request = self._request
+        return await request.arun(request.connector.exists_steps(session_key or request.token))
 
     # Expiry.
 
@@ -224,8 +222,8 @@ class SessionStore(LazyDict):
         self._touch()
         request = self._request
         if request.outgoing == "" and not dict.__len__(self):
-            return _EPOCH
-        return _as_datetime(planned_expiry_ms(request))
+            return EPOCH
+        return as_datetime(planned_expiry_ms(request))
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
@@ -321,6 +319,14 @@ class SessionStore(LazyDict):
         """Give the session a new id, at once; the old one is revoked at its save."""
         cycle(self._request, self)
 
+    def reauthenticated(self) -> None:
+        """Note that the user has just given the password again; the session gets a new id.
+
+        Raises:
+            SessionError: nobody is logged in, or the response has started.
+        """
+        reauthenticate(self._request, self)
+
     def supersede(self) -> None:
         """Refuse, at once, every token of this session issued so far; save gives a new one.
 
@@ -351,7 +357,3 @@ class SessionStore(LazyDict):
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
         await adelete_other_sessions(self._request, self)
-
-
-def _as_datetime(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -15,6 +15,13 @@ from ..token.stored import as_stored, stored_type
 
 _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_datetime(milliseconds: int) -> datetime:
+    """A time that is kept as milliseconds since 1970, aware, UTC."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
 
 class Expiry(NamedTuple):
     """A lifetime that each save renews, or a fixed end.

@@ -13,16 +13,16 @@ from django.utils.module_loading import import_string
 
 from ...errors import Reason, SessionExpired, SessionRevoked, SessionSerializationError
 from ...session.ending import aclear, clear, cycle
-from ...session.judging import Opened, Refusal
+from ...session.freshness import authenticated_at, is_fresh, reauthenticate
+from ...session.judging import Refusal
 from ...session.phase import Phase, write_lost
 from ...session.plan import Need, Plan
-from ...session.planning import make_plan, planned_id
+from ...session.planning import make_plan, session_id_text
 from ...session.request import RequestSession
 from ...session.revoking import end_steps
 from ...session.saving import plan_steps
 from ...session.steps import Steps
 from ...session.values import Expiry
-from ...token.format import id_to_text
 from ...token.stored import IMMUTABLE_TYPES, keep_as_text
 from ._connector import get_connector
 
@@ -105,10 +105,21 @@ class SessionStore(SessionBase):
     @property
     def session_id(self) -> str | None:
         """The session id; after a login or cycle_key() the new one. None for a visitor."""
-        data = self._get_session()
-        if self._request.base is None and not data:
-            return None
-        return id_to_text(planned_id(self._request, self._request.rules.subject_of(data)))
+        return session_id_text(self._request, self._get_session())
+
+    @property
+    def authenticated_at(self) -> datetime | None:
+        """When the user last proved who they are, aware; None where nobody is logged in."""
+        return authenticated_at(self._request, self._get_session())
+
+    def is_fresh(self, seconds: float) -> bool:
+        """Whether the user proved who they are less than that many seconds ago."""
+        return is_fresh(self._request, self._get_session(), seconds)
+
+    def reauthenticated(self) -> None:
+        """Note that the user has just given the password again; the session gets a new id."""
+        reauthenticate(self._request, self._get_session())
+        self.modified = True
 
     def is_empty(self) -> bool:
         """As Django's; not for a refused token, or Django would delete the cookie beside it."""
@@ -191,15 +202,12 @@ class SessionStore(SessionBase):
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
         request = self._request
-        return isinstance(
-            request.run(request.connector.load_steps(session_key, fresh=True)), Opened
-        )
+        return request.run(request.connector.exists_steps(session_key))
 
     async def aexists(self, session_key: str | None) -> bool:
         """`exists`, awaitable."""
         request = self._request
-        steps = request.connector.load_steps(session_key, fresh=True)
-        return isinstance(await request.arun(steps), Opened)
+        return await request.arun(request.connector.exists_steps(session_key))
 
     # Saving.
 
