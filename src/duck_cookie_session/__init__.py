@@ -16,6 +16,8 @@ from .revocation.base import RevocationList as RevocationList
 from .revocation.memory import MemoryRevocationList as MemoryRevocationList
 from .revocation.sqlite import SQLiteRevocationList as SQLiteRevocationList
 from .session.connector import SessionStorageConnector as SessionStorageConnector
+from .session.events import EventKind as EventKind
+from .session.events import SessionEvent as SessionEvent
 from .session.process import configure as configure
 from .session.process import get_session_storage_connector as get_session_storage_connector
 from .session.store import SessionStore as SessionStore

@@ -7,12 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cached_property
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, Literal
 
+from ._checks import (
+    a_number,
+    a_text,
+    check_audience,
+    check_callable,
+    check_flag,
+    check_folder,
+    check_samesite,
+    check_secret_keys,
+    check_url,
+    fail,
+    keys_up_to,
+    one_of,
+)
+from ._checks import secret_bytes as secret_bytes
+from ._checks import setting_name as setting_name
 from .errors import InvalidSettings
 
-MIN_SECRET_BYTES = 32
 COOKIE_LIMIT = 4096
 MOST_GROUPS = 4
 _TEN_YEARS = 10 * 365 * 86_400
@@ -75,6 +90,8 @@ class SessionSettings:
             RedisRevocationList.
         max_staleness: seconds that a network list may reuse an answer for reads, 0. Weakens: a
             revocation made on another node is seen that much later.
+        on_event: called with a `SessionEvent` after each thing that happened to a session, in the
+            thread or task that did it; or the dotted path to it. None: nothing is called.
     """
 
     # As they are once checked; what may be given is in `__init__`.
@@ -101,6 +118,7 @@ class SessionSettings:
     token_cache_size: int
     revocation_url: str | None = field(repr=False)
     max_staleness: float
+    on_event: Callable[..., object] | None
 
     def __init__(
         self,
@@ -128,6 +146,7 @@ class SessionSettings:
         token_cache_size: int = 4096,
         revocation_url: str | None = None,
         max_staleness: float | timedelta = 0,
+        on_event: Callable[..., object] | str | None = None,
     ) -> None:
         given = locals()
         for name, check in _CHECKS.items():
@@ -180,11 +199,6 @@ class SessionSettings:
         return cls(**values)
 
 
-def setting_name(name: str) -> str:
-    """The name that a field of `SessionSettings` has among a framework's settings."""
-    return "SESSION_" + name.upper().removeprefix("SESSION_")
-
-
 def _secrets_of(mapping: Mapping[str, Any]) -> Any:
     if mapping.get("SESSION_SECRET_KEYS"):
         return mapping["SESSION_SECRET_KEYS"]
@@ -198,168 +212,43 @@ def _secrets_of(mapping: Mapping[str, Any]) -> Any:
     return (first, *more) if first else ()
 
 
-def _fail(name: str, wrong: str, allowed: str) -> InvalidSettings:
-    return InvalidSettings(f"{name} ({setting_name(name)}) {wrong}; allowed: {allowed}.")
-
-
-def _shown(value: object) -> str:
-    """The value for an error message, its type where that would be long."""
-    if isinstance(value, int) and value.bit_length() > 256:
-        return "too large a number"  # Python refuses to print the largest
-    if value is not None and not isinstance(value, (str, int, float)):
-        return f"a {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _secret_keys(name: str, value: Any) -> tuple[str | bytes, ...]:
-    allowed = f"one or more secrets of at least {MIN_SECRET_BYTES} bytes, newest first"
-    secrets = (value,) if isinstance(value, (str, bytes)) else value
-    if not isinstance(secrets, Sequence):
-        raise _fail(name, f"is a {type(value).__name__}", allowed)
-    if not secrets:
-        raise _fail(name, "is empty", allowed + " (`duck-cookie-session keygen` makes one)")
-    for number, secret in enumerate(secrets, 1):
-        if not isinstance(secret, (str, bytes)):
-            raise _fail(name, f"holds a {type(secret).__name__} as secret {number}", allowed)
-        size = len(secret_bytes(secret))
-        if size < MIN_SECRET_BYTES:
-            raise _fail(name, f"has only {size} bytes in secret {number}", allowed)
-    return tuple(dict.fromkeys(secrets))
-
-
-def secret_bytes(secret: str | bytes) -> bytes:
-    """A secret as bytes: text counts as UTF-8."""
-    return secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
-
-
-def _number(
-    low: float, high: float, unit: str, *, whole: bool = False
-) -> Callable[[str, Any], Any]:
-    bounds = f"a {'whole ' if whole else ''}number of {unit} from {low:g} to {high:,.0f}"
-
-    def check(name: str, value: Any) -> Any:
-        if isinstance(value, timedelta) and not whole:
-            value = value.total_seconds()
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise _fail(name, f"is a {type(value).__name__}", bounds)
-        if not low <= value <= high or (whole and not isinstance(value, int)):
-            raise _fail(name, f"is {_shown(value)}", bounds)
-        return value
-
-    return check
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _fail(name, f"is {_shown(value)}", "True or False")
-    return value
-
-
-def _text(pattern: re.Pattern[str], allowed: str, *, optional: bool) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> str | None:
-        if value is None and optional:
-            return None
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise _fail(name, f"is {_shown(value)}", allowed + (" or None" if optional else ""))
-        return value
-
-    return check
-
-
-def _keys(name: str, value: Any) -> tuple[str, ...]:
-    allowed = f"up to {MOST_GROUPS} different keys of the session, in a tuple or list"
-    if not isinstance(value, (tuple, list)):
-        raise _fail(name, f"is a {type(value).__name__}", allowed)
-    if not all(isinstance(key, str) and key for key in value):
-        raise _fail(name, "holds something that is no key", allowed)
-    if len(value) > MOST_GROUPS or len(set(value)) < len(value):
-        raise _fail(name, f"holds {len(value)} keys, {len(set(value))} of them different", allowed)
-    return tuple(value)
-
-
-def _choice(*allowed: str) -> Callable[[str, Any], str]:
-    def check(name: str, value: Any) -> str:
-        if value not in allowed:
-            raise _fail(name, f"is {_shown(value)}", " or ".join(map(repr, allowed)))
-        return str(value)
-
-    return check
-
-
-def _samesite(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    known = {"lax": "Lax", "strict": "Strict", "none": "None"}
-    if not isinstance(value, str) or value.lower() not in known:
-        raise _fail(name, f"is {_shown(value)}", "'Lax', 'Strict', 'None' or None (no attribute)")
-    return known[value.lower()]
-
-
-def _folder(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, (str, PathLike)) or not fspath(value):
-        raise _fail(name, f"is {_shown(value)}", "the path of a folder, or None")
-    return str(fspath(value))
-
-
-def _audience(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _fail(name, f"is a {type(value).__name__}", "a text")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _fail(name, "has a lone surrogate", "a text that UTF-8 can hold") from None
-    return value
-
-
-def _url(name: str, value: Any) -> str | None:
-    schemes = ("redis://", "rediss://", "unix://")
-    if value is None or (isinstance(value, str) and value.startswith(schemes)):
-        return value
-    # The value is not shown: an address may hold a password.
-    raise _fail(name, "has another scheme", ", ".join(schemes) + " or None")
-
-
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "secret_keys": _secret_keys,
-    "cookie_name": _text(_TOKEN, "letters, digits and !#$%&'*+-.^_`|~", optional=False),
-    "cookie_age": _number(1, _TEN_YEARS, "seconds"),
-    "cookie_path": _text(_PATH, "a path that starts with /, without ;", optional=False),
-    "cookie_domain": _text(_DOMAIN, "a host name", optional=True),
-    "cookie_secure": _flag,
-    "cookie_httponly": _flag,
-    "cookie_samesite": _samesite,
-    "cookie_partitioned": _flag,
-    "expire_at_browser_close": _flag,
-    "session_dir": _folder,
-    "absolute_age": _number(1, _TEN_YEARS, "seconds"),
-    "audience": _audience,
-    "subject_key": _text(re.compile(r"(?s).+"), "a key of the session", optional=True),
-    "group_keys": _keys,
-    "compress": _flag,
-    "max_cookie_bytes": _number(256, COOKIE_LIMIT, "bytes", whole=True),
-    "clock_skew": _number(0, 86_400, "seconds"),
-    "on_unreachable": _choice("refuse", "accept"),
-    "on_lost": _choice("refuse", "accept"),
-    "token_cache_size": _number(0, 1_000_000, "tokens", whole=True),
-    "revocation_url": _url,
-    "max_staleness": _number(0, 3600, "seconds"),
+    "secret_keys": check_secret_keys,
+    "cookie_name": a_text(_TOKEN, "letters, digits and !#$%&'*+-.^_`|~", optional=False),
+    "cookie_age": a_number(1, _TEN_YEARS, "seconds"),
+    "cookie_path": a_text(_PATH, "a path that starts with /, without ;", optional=False),
+    "cookie_domain": a_text(_DOMAIN, "a host name", optional=True),
+    "cookie_secure": check_flag,
+    "cookie_httponly": check_flag,
+    "cookie_samesite": check_samesite,
+    "cookie_partitioned": check_flag,
+    "expire_at_browser_close": check_flag,
+    "session_dir": check_folder,
+    "absolute_age": a_number(1, _TEN_YEARS, "seconds"),
+    "audience": check_audience,
+    "subject_key": a_text(re.compile(r"(?s).+"), "a key of the session", optional=True),
+    "group_keys": keys_up_to(MOST_GROUPS),
+    "compress": check_flag,
+    "max_cookie_bytes": a_number(256, COOKIE_LIMIT, "bytes", whole=True),
+    "clock_skew": a_number(0, 86_400, "seconds"),
+    "on_unreachable": one_of("refuse", "accept"),
+    "on_lost": one_of("refuse", "accept"),
+    "token_cache_size": a_number(0, 1_000_000, "tokens", whole=True),
+    "revocation_url": check_url,
+    "max_staleness": a_number(0, 3600, "seconds"),
+    "on_event": check_callable,
 }
 
 
 def _check_together(settings: SessionSettings) -> None:
     name = settings.cookie_name.lower()  # RFC 6265bis section 5.7: prefixes match in any case
     if name.startswith(("__host-", "__secure-")) and not settings.cookie_secure:
-        raise _fail("cookie_secure", "is False", f"True, for a cookie named {settings.cookie_name}")
+        raise fail("cookie_secure", "is False", f"True, for a cookie named {settings.cookie_name}")
     if name.startswith("__host-") and settings.cookie_path != "/":
-        raise _fail("cookie_path", f"is {settings.cookie_path!r}", "'/', for a __Host- cookie")
+        raise fail("cookie_path", f"is {settings.cookie_path!r}", "'/', for a __Host- cookie")
     if name.startswith("__host-") and settings.cookie_domain is not None:
-        raise _fail("cookie_domain", "is set", "None, for a __Host- cookie")
+        raise fail("cookie_domain", "is set", "None, for a __Host- cookie")
     if settings.cookie_samesite == "None" and not settings.cookie_secure:
-        raise _fail("cookie_samesite", "is 'None' without cookie_secure", "'Lax', or cookie_secure")
+        raise fail("cookie_samesite", "is 'None' without cookie_secure", "'Lax', or cookie_secure")
     if settings.cookie_partitioned and not settings.cookie_secure:
-        raise _fail(
-            "cookie_partitioned", "is True without cookie_secure", "False, or cookie_secure"
-        )
+        raise fail("cookie_partitioned", "is True without cookie_secure", "False, or cookie_secure")

@@ -23,7 +23,7 @@ from ..token.payload import pack
 from .duck import duck_session_settings
 from .judging import Opened, Refusal
 from .plan import Need, Plan
-from .revoking import end_group_steps, end_steps, raise_steps
+from .revoking import delete_subject_steps, end_group_steps, end_steps, raise_steps
 from .rules import Rules
 from .sealing import seal_steps
 from .stats import Stats
@@ -53,6 +53,7 @@ class SessionStorageConnector:
             several connectors.
         settings: the application's; None reads those of Duck.
         clock: seconds since 1970.
+        on_event: called with each `SessionEvent`; None takes the setting.
 
     Raises:
         NonPersistentStorageError: a connector over another non-persistent list is open.
@@ -69,6 +70,7 @@ class SessionStorageConnector:
         *,
         settings: SessionSettings | None = None,
         clock: Callable[[], float] = time.time,
+        on_event: Callable[..., object] | None = None,
     ) -> SessionStorageConnector:
         """Build the list and refuse a second one that would not see the first's revocations."""
         settings = duck_session_settings() if settings is None else checked_settings(settings)
@@ -90,9 +92,10 @@ class SessionStorageConnector:
         *,
         settings: SessionSettings | None = None,
         clock: Callable[[], float] = time.time,
+        on_event: Callable[..., object] | None = None,
     ) -> None:
         self._stats = Stats()
-        self.rules: Rules = Rules(self.settings, clock, self._stats)
+        self.rules: Rules = Rules(self.settings, clock, self._stats, on_event)
         self.revocations.bind(self.settings)
 
     # The interface of Duck's connector.
@@ -161,7 +164,7 @@ class SessionStorageConnector:
             InvalidArgument: another type.
             RevocationListUnavailable: nothing was revoked.
         """
-        self.run(raise_steps(self.rules, self.rules.subject_scope(subject)))
+        self.run(delete_subject_steps(self.rules, subject))
 
     def delete_group(self, name: str, value: object) -> None:
         """End every session of a group that was issued so far.
@@ -228,7 +231,7 @@ class SessionStorageConnector:
 
     async def adelete_subject(self, subject: object) -> None:
         """`delete_subject`, awaitable."""
-        await self.arun(raise_steps(self.rules, self.rules.subject_scope(subject)))
+        await self.arun(delete_subject_steps(self.rules, subject))
 
     async def adelete_group(self, name: str, value: object) -> None:
         """`delete_group`, awaitable."""

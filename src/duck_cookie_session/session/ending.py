@@ -160,4 +160,4 @@ def _delete_others_steps(request: RequestSession, subject: str) -> Steps[None]:
     if request.base is not None and request.base.claims.subject == subject:
         request.adopt((yield from delete_others_steps(rules, request.base)))
     else:  # logged in by this very request: the save that is due takes the new epoch along
-        yield from raise_steps(rules, rules.scopes.subject(subject))
+        yield from raise_steps(rules, rules.scopes.subject(subject), subject)

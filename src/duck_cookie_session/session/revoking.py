@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-from ..errors import Reason
+from ..errors import InvalidArgument, Reason
 from ..revocation.base import Standing
 from .judging import Opened
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Raise, Steps
+from .values import subject_text
 
 
 def end_steps(rules: Rules, session_id: bytes) -> Steps[None]:
     """End one session for good."""
     yield End(rules.scopes.session(session_id))
-    rules.stats.count("revoked")
+    note_ended(rules, session_id)
 
 
 def end_group_steps(rules: Rules, scope: bytes) -> Steps[None]:
     """End a group for good."""
     yield End(scope)
-    rules.stats.count("revoked")
+    note_revoked(rules, scope)
 
 
-def raise_steps(rules: Rules, scope: bytes) -> Steps[int]:
-    """Refuse every token of a subject, of a group, or all tokens, issued so far."""
+def raise_steps(rules: Rules, scope: bytes, subject: str | None = None) -> Steps[int]:
+    """Refuse every token of a subject, of a group, or all tokens, issued so far.
+
+    Args:
+        subject: the one that the scope speaks of, if it does.
+    """
     epoch: int = yield Raise(scope)
-    rules.stats.count("revoked")
+    note_revoked(rules, scope, subject)
     return epoch
+
+
+def delete_subject_steps(rules: Rules, subject: object) -> Steps[int]:
+    """Refuse every token of a subject issued so far.
+
+    Raises:
+        InvalidArgument: it is neither str, int nor UUID.
+    """
+    text = subject_text(subject)
+    if text is None:
+        raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
+    return (yield from raise_steps(rules, rules.scopes.subject(text), text))
+
+
+def note_ended(rules: Rules, session_id: bytes, subject: str | None = None) -> None:
+    """Count and tell that a session was ended."""
+    rules.stats.count("revoked")
+    if rules.events is not None:
+        rules.events.ended(session_id, subject)
+
+
+def note_revoked(
+    rules: Rules, scope: bytes, subject: str | None = None, session_id: bytes | None = None
+) -> None:
+    """Count and tell that a scope was raised."""
+    rules.stats.count("revoked")
+    if rules.events is not None:
+        rules.events.revoked(scope, subject=subject, session_id=session_id)
 
 
 def judge_steps(rules: Rules, base: Opened) -> Steps[Standing]:
@@ -58,7 +91,7 @@ def supersede_judged_steps(rules: Rules, base: Opened, standing: Standing) -> St
     raised: int | None = yield CompareAndRaise(base.session_scope, stands[base.session_scope])
     if raised is None:
         raise rules.revoked(Reason.SUPERSEDED, base.claims.session_id)
-    rules.stats.count("revoked")
+    note_revoked(rules, base.session_scope, base.claims.subject, base.claims.session_id)
     return raised
 
 
@@ -72,10 +105,10 @@ def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:
         standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
         reason = rules.judge(base, standing)
         if reason is not None:
-            yield from raise_steps(rules, base.subject_scope)
+            yield from raise_steps(rules, base.subject_scope, base.claims.subject)
             raise (yield from rules.revoked_steps(reason, base))
         stands = dict(zip(base.scopes, standing.epochs, strict=True))
         raised: int | None = yield CompareAndRaise(base.subject_scope, stands[base.subject_scope])
         if raised is not None:
-            rules.stats.count("revoked")
+            note_revoked(rules, base.subject_scope, base.claims.subject)
             return base.adopting(subject=raised)

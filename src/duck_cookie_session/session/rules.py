@@ -22,6 +22,7 @@ from ..token.claims import MAX_TIME, Claims, id_to_text
 from ..token.format import issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import unpack
+from .events import Events
 from .judging import (
     Opened,
     Refusal,
@@ -59,9 +60,16 @@ class Rules:
         settings: the application's.
         clock: seconds since 1970, `time.time`.
         stats: where things are counted.
+        on_event: what is told of them; None: as the settings say.
     """
 
-    def __init__(self, settings: SessionSettings, clock: Callable[[], float], stats: Stats) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        clock: Callable[[], float],
+        stats: Stats,
+        on_event: Callable[..., object] | None = None,
+    ) -> None:
         self.settings = settings
         self.scopes: Scopes = Scopes(settings)
         self.stats = stats
@@ -75,6 +83,8 @@ class Rules:
         self.line_bytes: int = len(set_cookie(settings, "-", math.ceil(settings.absolute_age))) - 1
         self.last_standing: Standing | None = None  # what stood when the list was last asked
         self._clock = clock
+        on_event = on_event or settings.on_event
+        self.events: Events | None = None if on_event is None else Events(on_event, self.now_ms)
         self._absolute_age_ms = math.floor(settings.absolute_age * 1000)
         self._retention_us = int((settings.absolute_age + settings.clock_skew) * 1_000_000)
         self._judges_history = settings.on_lost == "refuse"
@@ -111,13 +121,6 @@ class Rules:
         if subject is not None:
             scopes = (*scopes, self.scopes.subject(subject))
         return (*scopes, *map(self.scopes.group, groups)) if groups else scopes
-
-    def subject_scope(self, subject: object) -> bytes:
-        """The scope of a subject, or InvalidArgument."""
-        text = subject_text(subject)
-        if text is None:
-            raise InvalidArgument("A subject is None; it must be a str, an int or a UUID.")
-        return self.scopes.subject(text)
 
     def group_scope(self, name: str, value: object) -> bytes:
         """The scope of a group, or InvalidArgument."""
@@ -238,6 +241,8 @@ class Rules:
         if raised is None:
             return
         self.stats.count("forgotten")
+        if self.events is not None:
+            self.events.rolled_back()
         standing = self.last_standing  # what the token was judged by
         again = standing is not None and standing.made[0] > standing.now - _AGAIN_US
         logger.error(
@@ -250,6 +255,8 @@ class Rules:
     def refuse(self, refusal: Refusal) -> Refusal:
         """Count and log a refusal: its reason and the start of the session id, nothing else."""
         self.stats.count_refused(refusal.reason)
+        if self.events is not None:
+            self.events.refused(refusal.reason, refusal.session_id)
         logger.info(
             "Session refused: %s (session id %s)", refusal.reason.value, shown(refusal.session_id)
         )

@@ -8,7 +8,7 @@ from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
 from .judging import Opened, epochs_of
 from .plan import Need, Plan
-from .revoking import supersede_judged_steps
+from .revoking import note_ended, supersede_judged_steps
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Steps
 from .values import Expiry
@@ -50,8 +50,6 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     if asked is not scopes:
         stands = dict(zip(asked, epochs, strict=True))
         epochs = tuple([stands.get(scope, 0) for scope in scopes])
-    if plan.groups and LAST_EPOCH in epochs[-len(plan.groups) :]:
-        raise rules.revoked(Reason.GROUP_REVOKED, plan.session_id)
     claims = _claims(rules, base, plan, epochs, standing, now_ms)
     if base is not None and regroups:
         # Earlier tokens of the session would not be ended with its new groups.
@@ -65,6 +63,8 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     rules.stats.count_issued()
     if base is not None and not moves and plan.packed == base.data:
         rules.stats.count("reissued")
+    if rules.events is not None:
+        rules.events.saved(claims, None if base is None else base.claims)
     return rules.keep(token, claims, plan.packed, scopes, epochs)
 
 
@@ -95,7 +95,7 @@ def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, epoch: int) -> Ste
             raise rules.revoked(Reason.ENDED, base.claims.session_id)
     else:
         return
-    rules.stats.count("revoked")
+    note_ended(rules, base.claims.session_id, base.claims.subject)
 
 
 def _scopes(
@@ -125,6 +125,7 @@ def _claims(
 
     Raises:
         SessionExpired: the loaded one has expired.
+        SessionRevoked: one of the session's groups has ended.
     """
     created_ms = now_ms - now_ms % 1000  # the claims hold whole seconds
     expiry, browser_length = plan.expiry, plan.browser_length
@@ -158,9 +159,17 @@ def _claims(
         epochs[2] if plan.subject is not None else 0,
         epochs[0],
         plan.subject,
-        tuple(zip(plan.groups, epochs[-len(plan.groups) :], strict=True)) if plan.groups else (),
+        _groups(rules, plan, epochs) if plan.groups else (),
         None if authenticated_ms == created_ms else authenticated_ms,
     )
+
+
+def _groups(rules: Rules, plan: Plan, epochs: tuple[int, ...]) -> tuple[tuple[bytes, int], ...]:
+    """The session's groups, or SessionRevoked where one of them has been ended for good."""
+    groups = tuple(zip(plan.groups, epochs[-len(plan.groups) :], strict=True))
+    if any(epoch == LAST_EPOCH for _, epoch in groups):
+        raise rules.revoked(Reason.GROUP_REVOKED, plan.session_id)
+    return groups
 
 
 def _unasked(

@@ -9,10 +9,10 @@ from typing import Any
 
 import flask
 
-from duck_cookie_session import MemoryRevocationList, settings
+from duck_cookie_session import MemoryRevocationList, _checks
 from duck_cookie_session.contrib.flask import CookieSessionInterface
 
-settings.MIN_SECRET_BYTES = 1
+_checks.MIN_SECRET_BYTES = 1
 revocations = MemoryRevocationList()
 plain_init = flask.Flask.__init__
 

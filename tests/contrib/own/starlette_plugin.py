@@ -14,11 +14,11 @@ from duck_cookie_session import (
     MemoryRevocationList,
     SessionSettings,
     SessionStorageConnector,
-    settings,
+    _checks,
 )
 from duck_cookie_session.contrib.asgi import AsgiSession, CookieSessionMiddleware
 
-settings.MIN_SECRET_BYTES = 1
+_checks.MIN_SECRET_BYTES = 1
 revocations = MemoryRevocationList()
 
 

@@ -1,0 +1,157 @@
+"""What an application is told of its sessions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from duck_cookie_session import (
+    EventKind,
+    InvalidSettings,
+    MemoryRevocationList,
+    SessionEvent,
+    SessionStorageConnector,
+)
+from duck_cookie_session.errors import Reason
+from tests.helpers import DAY, Clock, Node, make_settings
+
+MakeNode = Callable[..., Node]
+told: list[SessionEvent] = []
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> None:
+    told.clear()
+
+
+@pytest.fixture
+def node(make_node: MakeNode, clock: Clock) -> Node:
+    return make_node(MemoryRevocationList(clock), on_event=told.append, group_keys=("tenant",))
+
+
+def kinds() -> list[EventKind]:
+    return [event.kind for event in told]
+
+
+def test_a_visitor_who_logs_in_and_out(node: Node, clock: Clock) -> None:
+    token = node.start(cart=[1])
+    session = node.request(token)
+    visitor = session.session_id
+    session["n"] = 1
+    session.save()
+    session["user"] = "anna"
+    session.save()
+    session = node.request(session.session_key)
+    user = session.session_id
+    session.clear()
+    now = datetime.fromtimestamp(clock(), UTC)
+    assert kinds() == [
+        EventKind.BEGUN,
+        EventKind.SAVED,
+        EventKind.ENDED,
+        EventKind.LOGIN,
+        EventKind.ENDED,
+    ]
+    begun, saved, moved, login, ended = told
+    assert (begun.session_id, begun.subject, begun.previous_id) == (visitor, None, None)
+    assert saved.session_id == moved.session_id == visitor
+    assert (login.session_id, login.previous_id, login.subject) == (user, visitor, "anna")
+    assert (login.created, login.time) == (now, now)
+    assert login.expires is not None
+    assert (login.expires - now).total_seconds() == 7 * DAY
+    assert ended.session_id == user
+
+
+def test_a_login_without_a_session_before(node: Node) -> None:
+    node.start(user="anna")
+    assert [(event.kind, event.previous_id) for event in told] == [(EventKind.LOGIN, None)]
+
+
+def test_another_id_under_the_same_subject(node: Node) -> None:
+    session = node.request(node.start(user="anna"))
+    before = session.session_id
+    session.cycle_key()
+    session.save()
+    assert kinds()[1:] == [EventKind.ENDED, EventKind.BEGUN]
+    assert told[-1].previous_id == before
+
+
+def test_revocations_name_their_scope(node: Node) -> None:
+    session = node.request(node.start(user="anna", tenant="acme"))
+    told.clear()
+    session.supersede()
+    session.delete_other_sessions()
+    node.connector.delete_subject("bert")
+    node.connector.delete_group("tenant", "acme")
+    node.connector.clear_all_sessions()
+    assert {event.kind for event in told} == {EventKind.REVOKED}
+    assert [(event.scope, event.subject) for event in told] == [
+        ("session", "anna"),
+        ("subject", "anna"),
+        ("subject", "bert"),
+        ("group", None),
+        ("everything", None),
+    ]
+    assert told[0].session_id == session.session_id
+
+
+def test_refusals_name_their_reason(node: Node) -> None:
+    session = node.request(node.start(user="anna"))
+    token, session_id = session.session_key, session.session_id
+    session.clear()
+    node.read(token)
+    node.read("no token")
+    assert [(event.reason, event.session_id) for event in told[2:]] == [
+        (Reason.ENDED, session_id),
+        (Reason.MALFORMED, None),
+    ]
+
+
+def test_an_exception_is_logged_and_harms_nothing(
+    make_node: MakeNode, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(event: SessionEvent) -> None:
+        raise RuntimeError("the audit log is full")
+
+    node = make_node(MemoryRevocationList(clock), on_event=fails)
+    with caplog.at_level(logging.ERROR):
+        assert node.read(node.start(user=1)) == {"user": 1}
+    assert "on_event failed for a session event (login)" in caplog.text
+
+
+def test_no_token_and_no_data_in_an_event(node: Node) -> None:
+    session = node.request(node.start(user="anna", secret="hidden-value"))
+    session.save()
+    shown = repr(told)
+    assert "hidden-value" not in shown
+    assert str(session.session_key) not in shown
+
+
+def test_given_to_the_connector_it_counts_before_the_setting(clock: Clock) -> None:
+    mine: list[SessionEvent] = []
+    revocations = MemoryRevocationList(clock)
+    connector = SessionStorageConnector(
+        lambda: revocations, settings=make_settings(on_event=told.append), on_event=mine.append
+    )
+    try:
+        connector.set_session(None, {"n": 1})
+    finally:
+        connector.close()
+    assert (len(mine), len(told)) == (1, 0)
+
+
+def test_named_by_its_path(make_node: MakeNode, clock: Clock) -> None:
+    assert make_settings(on_event="builtins.print").on_event is print
+    for wrong in ("no.such.module", "builtins.no_such_name", "print", 7):
+        with pytest.raises(InvalidSettings, match=r"on_event \(SESSION_ON_EVENT\)"):
+            make_settings(on_event=wrong)
+
+
+@pytest.mark.parametrize("field", ["kind", "time", "session_id"])
+def test_events_are_frozen(node: Node, field: str) -> None:
+    node.start(n=1)
+    with pytest.raises(AttributeError):
+        setattr(told[0], field, None)
