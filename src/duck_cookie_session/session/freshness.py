@@ -29,7 +29,7 @@ def reauthenticate(request: RequestSession, data: Data) -> None:
     Raises:
         SessionError: nobody is logged in, or the response has started.
     """
-    request.refuse_if_closed()
+    request.phase.refuse_if_closed()
     if _authenticated_ms(request, data) is None or request.base is None:
         raise SessionError(
             "Nobody is logged in whose password could have been asked again. A login notes the "
