@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from duck_cookie_session import RevocationList, SessionSettings, SQLiteRevocationList
+from duck_cookie_session.session import process as registry
 from duck_cookie_session.session_storage_connector import globals as process
 from tests.helpers import Clock, Node, SwitchableList, make_settings
 
@@ -115,6 +116,7 @@ def clean_process() -> Iterator[None]:
         if process.session_storage_connector is not None:
             process.session_storage_connector.close()
         process.session_storage_connector = process.configured = None
+        registry._registered.clear()  # applications of other tests that still live
 
     forget()
     yield
