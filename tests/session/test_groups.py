@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from duck_cookie_session import (
     SessionRevoked,
     SessionTooLarge,
 )
+from duck_cookie_session.token.format import open_token
 from tests.helpers import Clock, Node, SwitchableList, make_settings
 
 MakeNode = Callable[..., Node]
@@ -214,3 +216,11 @@ def test_a_value_that_can_name_no_group(node: Node) -> None:
 def test_wrong_settings(keys: Any) -> None:
     with pytest.raises(InvalidSettings, match="group_keys"):
         make_settings(group_keys=keys)
+
+
+def test_the_digest_is_the_one_that_the_format_names(node: Node) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
+    session = node.request(node.start(tenant="acme"))
+    assert session.session_key is not None
+    claims, _, _ = open_token(node.connector.rules.ring, session.session_key)
+    assert f"`{claims.groups[0][0].hex()}`" in page
