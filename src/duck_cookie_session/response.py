@@ -47,6 +47,7 @@ def session_headers(
     failed: bool = False,
     vary: str | None = None,
     cache_control: str | None = None,
+    debug: bool = False,
 ) -> list[tuple[str, str]]:
     """Save the session if that is due, and give what the response must carry.
 
@@ -60,13 +61,15 @@ def session_headers(
         vary: the `Vary` header that the response has; Cookie is added to it.
         cache_control: the `Cache-Control` header that the response has. It stays, unless a cookie
             goes out: that response is `no-store`. Without one it gets `private, no-cache`.
+        debug: raise what the program got wrong; else it is logged.
 
     Raises:
         RevocationListUnavailable: answer 503 with `Retry-After`, without these headers.
         SessionError: in a coroutine with a list across the network; await asession_headers().
-            In debug and testing modes also what is logged otherwise.
+            With `debug` also what is logged otherwise.
     """
     request = session._request
+    request.debug = request.debug or debug
     steps = respond_steps(request, session, failed=failed)
     if steps is not None:
         respond(request, steps)
@@ -79,9 +82,11 @@ async def asession_headers(
     failed: bool = False,
     vary: str | None = None,
     cache_control: str | None = None,
+    debug: bool = False,
 ) -> list[tuple[str, str]]:
     """`session_headers`, awaitable."""
     request = session._request
+    request.debug = request.debug or debug
     if request.accessed and not request.loaded:  # the list did not answer when it was touched
         await request.acheck()
     steps = respond_steps(request, session, failed=failed)

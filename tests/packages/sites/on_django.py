@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +13,8 @@ from django.conf import settings
 
 from . import common
 
+LOGIN = "<form method=post>{% csrf_token %}{{ form }}</form>"
+"""A login page for packages that bring none."""
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -41,8 +42,11 @@ def configure(*, apps: tuple[str, ...] = (), middleware: tuple[str, ...] = (), *
             "TEMPLATES": [
                 {
                     "BACKEND": "django.template.backends.django.DjangoTemplates",
-                    "APP_DIRS": True,
                     "OPTIONS": {
+                        "loaders": [
+                            ("django.template.loaders.locmem.Loader", {"login.html": LOGIN}),
+                            "django.template.loaders.app_directories.Loader",
+                        ],
                         "context_processors": [
                             "django.template.context_processors.request",
                             "django.contrib.auth.context_processors.auth",
@@ -80,12 +84,10 @@ def view(request: Any, value: str = "") -> Any:
     return HttpResponse(said) if isinstance(said, str) else JsonResponse(said)
 
 
-def serve(*urls: Any, prepare: Callable[[], object] | None = None, asgi: bool = False) -> None:
-    """Make tables and users, then serve until the process is ended."""
+def prepare(*urls: Any) -> None:
+    """Make the tables, the users alice and bob, and the table of addresses."""
     from django.contrib.auth import get_user_model
-    from django.core.asgi import get_asgi_application
     from django.core.management import call_command
-    from django.core.wsgi import get_wsgi_application
     from django.urls import path
 
     module = sys.modules["site_urls"] = ModuleType("site_urls")
@@ -94,11 +96,16 @@ def serve(*urls: Any, prepare: Callable[[], object] | None = None, asgi: bool = 
     call_command("migrate", run_syncdb=True, verbosity=0)
     for name in ("alice", "bob"):
         get_user_model().objects.create_superuser(name, f"{name}@example.org", common.PASSWORD)
-    if prepare is not None:
-        prepare()
-    if asgi:
-        import uvicorn
 
-        uvicorn.run(get_asgi_application(), port=common.PORT, log_level="warning")
-    else:
-        waitress.serve(get_wsgi_application(), host="127.0.0.1", port=common.PORT, threads=4)
+
+def run() -> None:
+    """Serve until the process is ended."""
+    from django.core.wsgi import get_wsgi_application
+
+    waitress.serve(get_wsgi_application(), host="127.0.0.1", port=common.PORT, threads=4)
+
+
+def serve(*urls: Any) -> None:
+    """Prepare and run."""
+    prepare(*urls)
+    run()
