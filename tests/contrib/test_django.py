@@ -456,6 +456,22 @@ def test_a_cookie_behind_a_blank_never_takes_the_place_of_the_first(blank: str) 
     assert seen == ["victim", "victim"]
 
 
+@pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
+def test_a_store_put_in_the_place_of_the_requests_own_is_saved(middleware: Any) -> None:
+    """As django-allauth does when a login at a provider begins."""
+
+    def view(given: Any) -> HttpResponse:
+        given.session["state"] = "kept"
+        given.session.save()
+        given.session = SessionStore(given.session.session_key)
+        given.session.modified = True
+        return HttpResponse()
+
+    request = RequestFactory().get("/")
+    response = middleware(view)(request)
+    assert SessionStore(token_of(response))["state"] == "kept"
+
+
 def test_reading_a_session_past_half_of_its_life_renews_it() -> None:
     with override_settings(SESSION_COOKIE_AGE=3600):
         connector = get_connector()

@@ -32,4 +32,4 @@ class TestStarletteAdmin(_Admin):
     SITE = "starlette_admin"
 
     def log_out(self, browser: httpx.Client) -> None:
-        submit(browser, "/admin/logout")
+        submit(browser, "/admin/", to="/admin/logout")

@@ -9,6 +9,7 @@ from tests.packages.story import Site, Story, show
 
 class TestAuthlib(Story):
     SITE = "authlib"
+    USER = "carol"
     PROVIDER = True
     REDIS = True
 

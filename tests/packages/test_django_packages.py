@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import httpx
 
 from tests.packages.story import PASSWORD, Site, Story, show, submit
@@ -27,10 +31,7 @@ class TestDjangoAdmin(Story):
         submit(browser, "/admin/login/", username="alice", password=PASSWORD)
 
     def log_out(self, browser: httpx.Client) -> None:
-        page = submit(browser, "/admin/auth/group/add/", name=f"group {id(browser)}")
-        token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        done = browser.post("/admin/logout/", data={"csrfmiddlewaretoken": token})
-        assert done.status_code == 200
+        submit(browser, "/admin/", to="/admin/logout/")
 
     def test_messages_and_csrf_token_live_in_the_session(self, site: Site) -> None:
         with site.browser() as browser:
@@ -67,10 +68,19 @@ class TestDjangoAllauth(Story):
 
 class TestDjangoOTP(_Django):
     SITE = "django_otp"
-    codes: list[str] = []
 
     def log_in(self, browser: httpx.Client) -> None:
-        submit(browser, "/login", username="alice", password=PASSWORD)
+        device = {"otp_device": "otp_static.staticdevice/1", "otp_token": "a code"}
+        submit(browser, "/login", username="alice", password=PASSWORD, **device)
+
+    def test_a_confirmed_login_ends_with_the_logout(self, site: Site) -> None:
+        with site.browser() as browser:
+            assert browser.get("/guarded").url.path == "/login"
+            self.log_in(browser)
+            assert browser.get("/guarded").text == "guarded"
+            with site.browser(browser) as copy:
+                self.log_out(browser)
+                assert copy.get("/guarded").url.path == "/login"
 
 
 class TestDjangoHijack(_Django):
@@ -89,6 +99,15 @@ class TestDjangoHijack(_Django):
 
 class TestDjangoDebugToolbar(_Django):
     SITE = "django_toolbar"
+
+    def test_it_prints_the_session(self, debug_site: Site) -> None:
+        with debug_site.browser() as browser:
+            browser.get("/store/quite-a-value")
+            page = browser.get("/page").text
+            store = re.search('data-request-id="([^"]+)"', page)
+            assert store
+            query = {"request_id": store[1], "panel_id": "RequestPanel"}
+            assert "quite-a-value" in browser.get("/__debug__/render_panel/", params=query).text
 
 
 class TestDjangoRest(_Django):
@@ -110,11 +129,31 @@ class TestDjangoRest(_Django):
 
 class TestDjangoSocialAuth(_Django):
     SITE = "django_social"
+    USER = "carol"
     PROVIDER = True
 
     def log_in(self, browser: httpx.Client) -> None:
-        assert browser.get("/login/oidc/").status_code == 200
+        browser.get("/login")
+        _post(browser, "/login/oidc/")
 
 
 class TestChannels(_Django):
     SITE = "django_channels"
+
+    def test_a_websocket_of_a_copy_is_nobodys_after_the_logout(self, site: Site) -> None:
+        with site.browser() as browser:
+            browser.get("/store/kept")
+            self.log_in(browser)
+            assert _first_message(site, browser) == {"user": "alice", "value": "kept"}
+            with site.browser(browser) as copy:
+                self.log_out(browser)
+                assert _first_message(site, copy) == {"user": None, "value": None}
+
+
+def _first_message(site: Site, browser: httpx.Client) -> Any:
+    from websockets.sync.client import connect
+
+    cookie = f"site_session={browser.cookies['site_session']}"
+    url = site.url.replace("http", "ws") + "/socket"
+    with connect(url, additional_headers={"Cookie": cookie}) as socket:
+        return json.loads(socket.recv(timeout=10))

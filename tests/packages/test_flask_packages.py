@@ -29,10 +29,10 @@ class TestFlaskAdmin(Story):
         with site.browser() as browser:
             assert browser.get("/admin/").url.path == "/login"
             self.log_in(browser)
-            response = submit(browser, "/admin/fileadmin/mkdir/", name="a-folder")
+            response = submit(browser, "/admin/files/mkdir/", name="a-folder")
             assert "a-folder" in response.text
-            refused = browser.post("/admin/fileadmin/mkdir/", data={"name": "another"})
-            assert "another</a>" not in browser.get("/admin/fileadmin/").text
+            refused = browser.post("/admin/files/mkdir/", data={"name": "another"})
+            assert "another</a>" not in browser.get("/admin/files/").text
             assert "CSRF" in refused.text
 
 
@@ -50,6 +50,7 @@ class TestFlaskPrincipal(Story):
 
 class TestFlaskDance(Story):
     SITE = "flask_dance"
+    USER = "carol"
     PROVIDER = True
 
     def log_in(self, browser: httpx.Client) -> None:
@@ -61,6 +62,9 @@ class TestFlaskSecurity(Story):
 
     def log_in(self, browser: httpx.Client) -> None:
         submit(browser, "/login", email="alice@example.org", password=PASSWORD)
+
+    def log_out(self, browser: httpx.Client) -> None:
+        assert browser.post("/logout").status_code == 200
 
     def test_a_guarded_view_is_closed_to_a_copy(self, site: Site) -> None:
         with site.browser() as browser:

@@ -17,6 +17,7 @@ on_django.configure(
         "allauth.account.auth_backends.AuthenticationBackend",
     ],
     ACCOUNT_EMAIL_VERIFICATION="none",
+    ACCOUNT_LOGOUT_REDIRECT_URL="/show",
     EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
     SOCIALACCOUNT_LOGIN_ON_GET=True,
     SOCIALACCOUNT_PROVIDERS={

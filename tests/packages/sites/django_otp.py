@@ -15,7 +15,6 @@ from django.urls import path  # noqa: E402
 from django_otp.decorators import otp_required  # noqa: E402
 from django_otp.forms import OTPAuthenticationForm  # noqa: E402
 
-
 if __name__ == "__main__":
     form = {"authentication_form": OTPAuthenticationForm, "template_name": "login.html"}
     on_django.prepare(
@@ -25,7 +24,6 @@ if __name__ == "__main__":
     )
     alice = get_user_model().objects.get(username="alice")
     device = alice.staticdevice_set.create(name="codes")
-    for code in ("code1", "code2", "code3", "code4"):
-        device.token_set.create(token=code)
-
+    for _ in range(20):
+        device.token_set.create(token="a code")  # each counts once
     on_django.run()

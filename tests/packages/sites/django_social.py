@@ -15,7 +15,6 @@ on_django.configure(
     SOCIAL_AUTH_OIDC_KEY="site",
     SOCIAL_AUTH_OIDC_SECRET="of the client",
     SOCIAL_AUTH_OIDC_USE_PKCE=True,
-    SOCIAL_AUTH_ASSOCIATE_BY_EMAIL=True,
     SOCIAL_AUTH_URL_NAMESPACE="social",
 )
 
@@ -24,6 +23,7 @@ from django.urls import include, path  # noqa: E402
 
 if __name__ == "__main__":
     on_django.serve(
+        path("login", views.LoginView.as_view(template_name="login.html")),
         path("logout", views.LogoutView.as_view(next_page="/show")),
         path("", include("social_django.urls", namespace="social")),
     )

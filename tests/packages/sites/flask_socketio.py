@@ -10,7 +10,7 @@ from flask_socketio import SocketIO
 from . import common, on_flask
 
 app = on_flask.make(lambda: session.get("user"), SESSION_SUBJECT_KEY="user")
-socketio = SocketIO(app, async_mode="threading", manage_session=False)
+socketio = SocketIO(app, async_mode="threading")
 
 
 @app.route("/login", methods=["GET", "POST"])

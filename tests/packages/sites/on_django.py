@@ -51,7 +51,7 @@ def configure(*, apps: tuple[str, ...] = (), middleware: tuple[str, ...] = (), *
                             "django.template.context_processors.request",
                             "django.contrib.auth.context_processors.auth",
                             "django.contrib.messages.context_processors.messages",
-                        ]
+                        ],
                     },
                 }
             ],

@@ -1,4 +1,4 @@
-"""An OpenID provider at which everybody is alice, on this machine's loopback."""
+"""An OpenID provider at which everybody is carol, on this machine's loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import common
 
 URL = f"http://127.0.0.1:{common.PORT}"
 KEY = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"}, auto_kid=False)
-ALICE = {"sub": "alice", "preferred_username": "alice", "email": "alice@example.org"}
+CAROL = {"sub": "carol", "preferred_username": "carol", "email": "carol@example.org"}
 
 app = Flask(__name__)
 asked: dict[str, dict[str, str]] = {}
@@ -50,7 +50,7 @@ def authorize() -> Any:
 def token() -> Any:
     of = asked.pop(request.form["code"])
     now = int(time.time())
-    claims = {**ALICE, "iss": URL, "aud": of["client_id"], "iat": now, "exp": now + 300}
+    claims = {**CAROL, "iss": URL, "aud": of["client_id"], "iat": now, "exp": now + 300}
     if "nonce" in of:
         claims["nonce"] = of["nonce"]
     return {
@@ -63,7 +63,7 @@ def token() -> Any:
 
 @app.get("/userinfo")
 def userinfo() -> Any:
-    return ALICE
+    return CAROL
 
 
 @app.get("/jwks")

@@ -51,8 +51,6 @@ class SessionMiddleware(DjangoSessionMiddleware):
         request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
         if isinstance(request.session, SessionStore):
             request.session._request.phase = Phase.OPEN
-            # Django's test runner sets DEBUG to False, and gives mail a list of what was sent.
-            request.session._request.debug = django_settings.DEBUG or hasattr(mail, "outbox")
 
     async def __acall__(self, request: Any) -> Any:
         """One request of an asynchronous server, which may cancel it at any time."""
@@ -69,6 +67,8 @@ class SessionMiddleware(DjangoSessionMiddleware):
         if not isinstance(session, SessionStore):
             return super().process_response(request, response)
         known = session._request
+        # Django's test runner sets DEBUG to False, and gives mail a list of what was sent.
+        known.debug = django_settings.DEBUG or hasattr(mail, "outbox")
         failed = response.status_code >= SERVER_ERROR
         try:
             if django_settings.SESSION_SAVE_EVERY_REQUEST and not failed:

@@ -79,7 +79,9 @@ class SessionStore(SessionBase):
     @modified.setter
     def modified(self, value: bool) -> None:
         if value:
-            self._request.written = True
+            # An access, though of a session that was not loaded yet: django-allauth puts a new
+            # store in the place of the one it saved, and says only this of it.
+            self._request.accessed = self._request.written = True
             if self._request.phase is Phase.CLOSED:
                 self._say_what_is_lost()
         else:
