@@ -10,7 +10,7 @@ from duck_cookie_session import (
 )
 
 
-def use_sessions(app, connector):
+def use_sessions(app, connector, debug=False):
     @web.middleware
     async def with_session(request, handler):
         token = find_cookie(request.headers.get("Cookie", ""), connector.settings.cookie_name)
@@ -34,6 +34,7 @@ def use_sessions(app, connector):
             failed=response.status >= 500,
             vary=", ".join(headers.getall("Vary", ())),
             cache_control=headers.get("Cache-Control"),
+            debug=debug,
         )
         for name, value in added:
             if name == "Set-Cookie":

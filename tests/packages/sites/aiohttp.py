@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from tests.contrib.apps.recipe_async import use_sessions
+
 from . import common
-from .aiohttp_recipe import sessions
 
 
 async def view(request: web.Request) -> web.Response:
@@ -30,7 +31,8 @@ async def logout(request: web.Request) -> web.Response:
     raise web.HTTPFound("/show")
 
 
-app = web.Application(middlewares=[sessions(common.connector(), debug=common.DEBUG)])
+app = web.Application()
+use_sessions(app, common.connector(), debug=common.DEBUG)
 for path in ("/show", "/store/{value}", "/fail/{value}"):
     app.router.add_get(path, view)
 app.router.add_get("/login", form)

@@ -2,9 +2,8 @@
 
 from quart.sessions import SessionInterface
 
-from duck_cookie_session import RevocationListUnavailable, asession_headers
+from duck_cookie_session import RevocationListUnavailable, asession_headers, find_cookie
 from duck_cookie_session.contrib.flask import FlaskSession
-from duck_cookie_session.response import find_cookie
 
 
 class Sessions(SessionInterface):

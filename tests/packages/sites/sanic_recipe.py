@@ -7,8 +7,8 @@ from duck_cookie_session import (
     SessionError,
     SessionStore,
     asession_headers,
+    find_cookie,
 )
-from duck_cookie_session.response import find_cookie
 
 
 def use_sessions(app, connector):
@@ -19,10 +19,12 @@ def use_sessions(app, connector):
 
     @app.on_response
     async def save_session(request, response):
-        headers = response.headers
+        session, headers = getattr(request.ctx, "session", None), response.headers
+        if session is None:  # of a request that was no HTTP
+            return None
         try:
             added = await asession_headers(
-                request.ctx.session,
+                session,
                 failed=response.status >= 500,
                 vary=", ".join(headers.getall("Vary", [])),
                 cache_control=headers.get("Cache-Control"),
