@@ -45,4 +45,4 @@ def write() -> Any:
 
 
 if __name__ == "__main__":
-    socketio.run(app, "127.0.0.1", common.PORT, allow_unsafe_werkzeug=True)
+    socketio.run(app, "127.0.0.1", common.PORT, allow_unsafe_werkzeug=True, use_reloader=False)
