@@ -667,6 +667,24 @@ def test_what_caches_are_told(
     assert found == expected
 
 
+def test_another_session_in_the_place_of_ours_is_logged_once(
+    connector: SessionStorageConnector, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Other(dict[str, object]):
+        pass
+
+    async def replacing(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"] = Other()
+        await view(lambda s: s.update(a=1))(scope, receive, send)
+
+    inner = CookieSessionMiddleware(view(lambda s: None), connector=connector)
+    for app in (replacing, replacing, inner):
+        assert header(run(CookieSessionMiddleware(app, connector=connector)), "set-cookie") == []
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "Other" in record.getMessage()
+    assert "Take out the other session middleware" in record.getMessage()
+
+
 # Once the response has started.
 
 REFUSED: dict[str, Callable[[Any], Any]] = {

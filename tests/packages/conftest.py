@@ -13,25 +13,32 @@ from tests.packages.story import Site, Story, serving
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an OpenID provider."""
     with serving("provider", tmp_path_factory.mktemp("provider")) as site:
-        yield site.url
+        yield site.ready().url
 
 
-def _site(request: pytest.FixtureRequest, *, debug: bool) -> Iterator[Site]:
+@pytest.fixture(scope="class")
+def both(request: pytest.FixtureRequest) -> Iterator[tuple[Site, Site]]:
+    """The site of a class as in production, and in debug mode; they start side by side."""
     story: type[Story] = request.cls
     folder = request.getfixturevalue("tmp_path_factory").mktemp(story.SITE)
-    redis = request.getfixturevalue("one_redis").url if story.REDIS else ""
-    provider = request.getfixturevalue("provider") if story.PROVIDER else ""
-    with serving(story.SITE, folder, debug=debug, redis=redis, provider=provider) as site:
-        yield site
+    needs = {
+        "redis": request.getfixturevalue("one_redis").url if story.REDIS else "",
+        "provider": request.getfixturevalue("provider") if story.PROVIDER else "",
+    }
+    with (
+        serving(story.SITE, folder / "production", **needs) as production,
+        serving(story.SITE, folder / "debug", debug=True, **needs) as debug,
+    ):
+        yield production.ready(), debug.ready()
 
 
 @pytest.fixture(scope="class")
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(both: tuple[Site, Site]) -> Site:
     """The site as in production."""
-    yield from _site(request, debug=False)
+    return both[0]
 
 
 @pytest.fixture(scope="class")
-def debug_site(request: pytest.FixtureRequest) -> Iterator[Site]:
+def debug_site(both: tuple[Site, Site]) -> Site:
     """The same in debug mode."""
-    yield from _site(request, debug=True)
+    return both[1]

@@ -41,6 +41,17 @@ class Site:
 
     url: str
     output: Path
+    process: subprocess.Popen[bytes]
+
+    def ready(self) -> Site:
+        """Itself, once it answers."""
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(self.url + "/show")
+                return self
+            time.sleep(0.05)  # between two attempts to connect
+        raise RuntimeError(f"{self.url} did not start. It said:\n{self.said[-3000:]}")
 
     @contextlib.contextmanager
     def browser(self, copied: httpx.Client | None = None) -> Iterator[httpx.Client]:
@@ -72,10 +83,10 @@ class Site:
 def serving(
     name: str, folder: Path, *, debug: bool = False, redis: str = "", provider: str = ""
 ) -> Iterator[Site]:
-    """Run a site until the block is left."""
+    """Start a site, and end it when the block is left."""
     (port,) = free_ports(1)
+    folder.mkdir(exist_ok=True)
     output = folder / "output.txt"
-    site = Site(f"http://127.0.0.1:{port}", output)
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -96,8 +107,7 @@ def serving(
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait(process, site)
-        yield site
+        yield Site(f"http://127.0.0.1:{port}", output, process)
     finally:
         process.terminate()
         try:
@@ -105,16 +115,6 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], site: Site) -> None:
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(site.url + "/show")
-            return
-        time.sleep(0.05)  # between two attempts to connect
-    raise RuntimeError(f"{site.url} did not start. It said:\n{site.said[-3000:]}")
 
 
 def show(browser: httpx.Client) -> tuple[str | None, str | None]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import httpx
 
-from tests.packages.story import Site, Story
+from tests.packages.story import Site, Story, show
 
 
 class TestLitestar(Story):
     SITE = "litestar"
     REDIS = True
+
+    def test_its_own_way_to_clear_a_session_is_no_logout_and_the_log_says_so(
+        self, site: Site
+    ) -> None:
+        with site.browser() as browser:
+            self.log_in(browser)
+            said = len(site.said)
+            assert browser.get("/litestars-own-logout").status_code == 200
+            assert site.says("to log out, call clear() on the session itself", behind=said)
+            assert show(browser)[0] == "alice"
 
 
 class _Recipe(Story):

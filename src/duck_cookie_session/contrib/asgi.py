@@ -165,6 +165,8 @@ class _Answer:
             return self.send(message)
         self.started = True
         session = self.session
+        if self.scope.get("session") is not session:
+            _note_replaced(self.scope.get("session"))
         request = session._request
         request.debug = self._in_debug()
         if not request.accessed and not request.pending:
@@ -285,6 +287,23 @@ def _with(message: Message, session: SessionStore) -> Message:
         headers += cache_control
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
     return {**message, "headers": headers}
+
+
+def _note_replaced(other: object) -> None:
+    """Log, once for each kind, that what the application writes to is no session of ours."""
+    kind = f"{type(other).__module__}.{type(other).__qualname__}"
+    if isinstance(other, SessionStore) or kind in _noted:
+        return
+    _noted.add(kind)
+    logger.error(
+        "Something put a %s into scope['session'], in the place of this middleware's session: "
+        "what is written to it is not kept here, and nothing was revoked. Take out the other "
+        "session middleware; to log out, call clear() on the session itself.",
+        kind,
+    )
+
+
+_noted: set[str] = set()
 
 
 async def _nothing() -> None:

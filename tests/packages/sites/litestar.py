@@ -47,8 +47,16 @@ async def logout(request: Request[Any, Any, Any]) -> Redirect:
     return Redirect("/show")
 
 
+@get("/litestars-own-logout")
+async def own_logout(request: Request[Any, Any, Any]) -> str:
+    request.clear_session()
+    return "this is not how"
+
+
 app = CookieSessionMiddleware(
-    Litestar([view, form, login, logout], middleware=[Authentication], debug=common.DEBUG),
+    Litestar(
+        [view, form, login, logout, own_logout], middleware=[Authentication], debug=common.DEBUG
+    ),
     connector=common.connector(),
     debug=common.DEBUG,
 )
