@@ -592,7 +592,7 @@ def test_a_logout_in_an_async_view_that_is_cancelled(far: Far) -> None:
     waits = asyncio.Event()
 
     async def view(request: Any) -> HttpResponse:
-        await request.session.aget("a") if django.VERSION >= (5, 1) else request.session.load()
+        await request.session.aload()
         request.session.flush()
         waits.set()
         await asyncio.Event().wait()  # for ever

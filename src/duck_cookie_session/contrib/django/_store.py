@@ -147,19 +147,25 @@ class SessionStore(SessionBase):
             if key not in data or key not in before or data[key] is not before[key]:
                 write_lost(key, debug=self._request.debug)
 
+    def setdefault(self, key: Any, value: Any) -> Any:
+        """As dict's."""
+        found = super().setdefault(key, value)
+        self._look_again()
+        return found
+
     def pop(self, *args: Any, **options: Any) -> Any:
         """As Django's."""
         value = super().pop(*args, **options)
-        self._popped()
+        self._look_again()
         return value
 
     async def apop(self, *args: Any, **options: Any) -> Any:
         """`pop`, awaitable."""
         value = await super().apop(*args, **options)
-        self._popped()
+        self._look_again()
         return value
 
-    def _popped(self) -> None:
+    def _look_again(self) -> None:
         if self._request.phase is Phase.CLOSED:  # Django marks the change before it makes it
             self._say_what_is_lost()
 
