@@ -30,6 +30,8 @@ from duck_cookie_session import (
 from duck_cookie_session.cli import main
 from duck_cookie_session.cli.main import COMMANDS, parser
 from duck_cookie_session.cli.output import duration, moment
+from duck_cookie_session.cli.tokens import REASONS
+from duck_cookie_session.errors import Reason
 from duck_cookie_session.settings import setting_name
 from duck_cookie_session.token.format import Claims, id_from_text, id_to_text, seal_token
 from duck_cookie_session.token.keys import KeyRing
@@ -190,6 +192,24 @@ def test_inspect_says_why_a_token_is_refused(
     another = sealed(subject_key=None)
     node.clear_all_sessions()
     assert run("inspect", "--json", stdin=another).json["reason"] == "all revoked"
+
+
+def test_inspect_explains_a_revoked_group_and_every_other_reason(
+    run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_GROUP_KEYS", '["tenant"]')
+    connector = SessionStorageConnector(
+        lambda: node.revocations,
+        settings=SessionSettings(
+            secret_keys=SECRET, subject_key="user", cookie_age=WEEK, group_keys=("tenant",)
+        ),
+    )
+    token = connector.set_session(None, {"user": 7, "tenant": "acme"})
+    connector.delete_group("tenant", "acme")
+    outcome = run("inspect", stdin=token)
+    assert outcome.code == 1
+    assert outcome.out.startswith("Refused: group revoked (")
+    assert {reason.value for reason in Reason} == set(REASONS)
 
 
 def test_inspect_names_the_secret_that_made_a_token(

@@ -168,7 +168,7 @@ def _environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
         name = setting_name(spec.name)
         text = environment.get(name)
         if text:
-            is_text = spec.name != "secret_keys" and "str" in str(spec.type)
+            is_text = str(spec.type).removesuffix(" | None") == "str"
             mapping[name] = text if is_text else _value(name, text)
     if isinstance(mapping[SECRETS], str):
         mapping[SECRETS] = mapping[SECRETS].split()

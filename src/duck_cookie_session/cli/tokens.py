@@ -34,7 +34,8 @@ REASONS = {
     "ended": "its session was ended: logout, or its id was changed at login",
     "superseded": "a later state of the session was declared the only one",
     "subject revoked": "its subject was logged out everywhere",
-    "all revoked": "all sessions were cleared",
+    "group revoked": "one of its groups was revoked or ended",
+    "all revoked": "every session issued before was revoked",
     "other list": "it was issued under another revocation list, or under one that was lost",
     "list forgot": "it shows that the revocation list was put back from a copy",
 }

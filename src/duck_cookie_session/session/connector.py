@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import secrets
 import threading
 import time
 import weakref
@@ -29,7 +28,7 @@ from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
 from .storage import StorageClass, build_list
-from .values import Expiry
+from .values import Expiry, new_session_id
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
@@ -202,7 +201,7 @@ class SessionStorageConnector:
     @staticmethod
     def generate_session_id() -> str:
         """A new session id: 128 random bits as 22 URL-safe characters."""
-        return id_to_text(secrets.token_bytes(16))
+        return id_to_text(new_session_id())
 
     def save(self) -> None:
         """Purge the list of what has expired, and flush it."""
@@ -320,7 +319,7 @@ class SessionStorageConnector:
         if base is not None and base.claims.subject == subject:
             session_id = base.claims.session_id
         else:
-            session_id = secrets.token_bytes(16)
+            session_id = new_session_id()
         groups = self.rules.groups_of(data)
         plan = Plan(Need.TOKEN, packed, subject, session_id, groups, expiry)
         return self.run(seal_steps(self.rules, base, plan)).token

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-
 from ..errors import InvalidArgument, SessionSerializationError
 from ..token.format import id_to_text
 from .judging import Refusal
 from .overlay import Data
 from .plan import DELETE, NOTHING, Need, Plan
 from .request import RequestSession
+from .values import new_session_id
 
 
 def planned_id(request: RequestSession, subject: str | None) -> bytes:
@@ -22,7 +21,7 @@ def planned_id(request: RequestSession, subject: str | None) -> bytes:
     if base is not None and subject == base.claims.subject and not request.cycled:
         return base.claims.session_id
     if request.drawn is None or request.drawn[1] != subject:
-        request.drawn = secrets.token_bytes(16), subject
+        request.drawn = new_session_id(), subject
     return request.drawn[0]
 
 

@@ -1,8 +1,8 @@
 """What one request knows of its session: a record, how it is loaded, and how its list is asked.
 
 Every kind of store owns one of these: the dict of Duck, ASGI and Flask, and Django's. The contents
-stay with the store and are handed in as `data`. What the response needs is decided in `plan`;
-`saving` and `ending` act on it.
+stay with the store and are handed in as `data`. What the response needs is decided in `planning`
+and carried out in `saving`; `ending` ends the session.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from .._log import logger
 from ..errors import (
     InvalidArgument,
@@ -21,6 +19,7 @@ from .revoking import end_steps, judge_steps
 from .rules import Rules
 from .sealing import seal_steps
 from .steps import Steps
+from .values import new_session_id
 
 
 def pending_steps(request: RequestSession) -> Steps[None]:
@@ -104,7 +103,7 @@ def save_as_new_steps(request: RequestSession, data: Data) -> Steps[None]:
     if plan.need is Need.NOTHING and isinstance(request.found, Refusal):  # ended moments ago
         raise request.rules.revoked(request.found.reason, request.found.session_id)
     yield from plan_steps(
-        request, data, plan._replace(session_id=secrets.token_bytes(16), ends_loaded=False)
+        request, data, plan._replace(session_id=new_session_id(), ends_loaded=False)
     )
 
 

@@ -1,9 +1,10 @@
-"""What applications may give as an expiry and as a subject, checked and brought into one form."""
+"""The values that sessions go by: a new id, an expiry, a subject, the digest of a group."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -23,11 +24,16 @@ def as_datetime(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def new_session_id() -> bytes:
+    """The id of a new session: 16 random bytes."""
+    return secrets.token_bytes(16)
+
+
 class Expiry(NamedTuple):
     """A lifetime that each save renews, or a fixed end.
 
     Attributes:
-        lifetime_ms: 0 for a fixed end.
+        lifetime_ms: milliseconds; 0 for a fixed end.
         until_ms: the fixed end, milliseconds since 1970.
     """
 
