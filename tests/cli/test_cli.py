@@ -319,6 +319,30 @@ def test_revoke_by_token_by_id_and_by_subject(run: Run, node: SessionStorageConn
     assert node.get_session(kept) == {"user": "3"}
 
 
+def test_revoke_by_group(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESSION_GROUP_KEYS", json.dumps(["tenant"]))
+    settings = SessionSettings(
+        secret_keys=SECRET, subject_key="user", session_dir=str(folder), group_keys=["tenant"]
+    )
+    node = SessionStorageConnector(SQLiteRevocationList, settings=settings)
+    try:
+        first, second = (node.set_session(None, {"tenant": name}) for name in ("acme", "zeta"))
+        assert run("revoke", "--group", "tenant=acme").out.split() == [
+            *("revoked", "group", "tenant=acme")
+        ]
+        assert (node.get_session(first), node.get_session(second)) == (None, {"tenant": "zeta"})
+        assert run("revoke", "--json", "--group", "tenant=zeta").json == {
+            "revoked": "group",
+            "group": {"name": "tenant", "value": "zeta"},
+        }
+        assert node.get_session(second) is None
+        wrong = run("revoke", "--group", "tenent=acme")
+        assert (wrong.code, "SESSION_GROUP_KEYS" in wrong.err) == (2, True)
+        assert run("revoke", "--group", "acme").code == 2
+    finally:
+        node.close()
+
+
 def test_an_expired_token_can_be_revoked(run: Run, node: SessionStorageConnector) -> None:
     old = SessionStorageConnector(
         lambda: node.revocations, settings=node.settings, clock=lambda: time.time() - WEEK - 1

@@ -48,6 +48,7 @@ SUBJECT_HELP = (
     "that is the user's primary key"
 )
 USERNAME_HELP = "whose sessions, by the user name: looked up under Django and Duck"
+GROUP_HELP = "whose sessions, by a group of SESSION_GROUP_KEYS, as in tenant=acme"
 SETTINGS_HELP = "JSON file with the settings, see below"
 
 
@@ -76,12 +77,13 @@ COMMANDS: dict[str, Command] = {
     ),
     "revoke": Command(
         revoking.revoke,
-        "revoke a token on standard input, a session id, or all sessions of a subject",
+        "revoke a token on standard input, a session id, or all sessions of a subject or group",
         (
             "{program} revoke < token.txt",
             "{program} revoke --session-id=AbCdEfGhIjKlMnOpQrStUg",
             "{program} revoke --subject 4711",
             "{program} revoke --username alice",
+            "{program} revoke --group tenant=acme",
         ),
     ),
     "clear-all": Command(
@@ -180,6 +182,7 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         which.add_argument("--session-id", metavar="ID", help="22 characters; write --session-id=")
         which.add_argument("--subject", metavar="ID", help=SUBJECT_HELP)
         which.add_argument("--username", metavar="NAME", help=USERNAME_HELP)
+        which.add_argument("--group", metavar="NAME=VALUE", help=GROUP_HELP)
     elif name in ("clear-all", "new-birth"):
         command.add_argument("--yes", action="store_true", help="do not ask")
     elif name == "revocations":

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from ..errors import InvalidArgument
 from ..session.connector import SessionStorageConnector
 from ..token.format import id_from_text, id_to_text
 from .output import FOUND, GOOD, UsageError, complain, moment, say, say_json, table
@@ -18,8 +19,10 @@ PROGRESS_EVERY = 0.5
 
 
 def revoke(arguments: argparse.Namespace) -> int:
-    """Revoke a token's session, a session by its id, or every session of a subject."""
+    """Revoke a token's session, a session by its id, or every session of a subject or group."""
     source = find(arguments)
+    if arguments.group is not None:
+        return _revoke_group(source, arguments.group, json=arguments.json)
     session_id, token = arguments.session_id, None
     if session_id is not None and id_from_text(session_id) is None:
         raise UsageError(
@@ -47,6 +50,26 @@ def revoke(arguments: argparse.Namespace) -> int:
         say_json({"revoked": what, what: whom})
     else:
         table([("revoked " + what.replace("_", " "), whom)])
+    return GOOD
+
+
+def _revoke_group(source: Source, group: str, *, json: bool) -> int:
+    """Revoke every session of a group, given as name=value."""
+    name, equals, value = group.partition("=")
+    if not equals or not value:
+        raise UsageError(f"--group takes a name and a value, as in tenant=acme, not {group!r}.")
+    connector = source.connector()
+    try:
+        _check_known(connector)
+        connector.delete_group(name, value)
+    except InvalidArgument as error:
+        raise UsageError(f"Nothing was changed: {error}") from error
+    finally:
+        connector.close()
+    if json:
+        say_json({"revoked": "group", "group": {"name": name, "value": value}})
+    else:
+        table([("revoked group", group)])
     return GOOD
 
 

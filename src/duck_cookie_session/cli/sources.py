@@ -168,21 +168,28 @@ def _environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
         name = setting_name(spec.name)
         text = environment.get(name)
         if text:
-            is_text = str(spec.type).removesuffix(" | None") == "str"
-            mapping[name] = text if is_text else _value(name, text)
-    if isinstance(mapping[SECRETS], str):
-        mapping[SECRETS] = mapping[SECRETS].split()
+            kind = str(spec.type)
+            if kind.startswith("tuple"):
+                mapping[name] = _several(name, text)
+            else:
+                mapping[name] = text if kind.removesuffix(" | None") == "str" else _value(text)
     if environment.get("SESSION_STORAGE"):
         mapping["SESSION_STORAGE"] = environment["SESSION_STORAGE"]
     return mapping
 
 
-def _value(name: str, text: str) -> Any:
-    if name == SECRETS and not text.lstrip().startswith("["):
-        return text
+def _several(name: str, text: str) -> Any:
+    """Several texts: separated by blanks, or a JSON list."""
+    if not text.lstrip().startswith("["):
+        return text.split()
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidSettings(f"{name} begins with [ and is no JSON list.") from None
+
+
+def _value(text: str) -> Any:
     try:
         return json.loads(text.lower() if text in ("True", "False") else text)
     except ValueError:
-        if name == SECRETS:
-            raise InvalidSettings(f"{name} begins with [ and is no JSON list.") from None
         return text
