@@ -416,6 +416,41 @@ def test_what_was_revoked_is_revoked_whatever_is_cancelled(
     assert suspending.get_session(ended) is None
 
 
+@pytest.mark.parametrize("how", ["raises", "is cancelled", "returns"])
+@pytest.mark.parametrize("act", ENDINGS)
+def test_a_task_that_outlives_a_request_without_a_response_revokes_nothing_in_silence(
+    suspending: SessionStorageConnector, act: str, how: str
+) -> None:
+    other = suspending.set_session(None, {"user": "u"})
+    token = suspending.set_session(None, {"user": "u", "other": other})
+    tasks: list[asyncio.Task[None]] = []
+
+    async def late(session: Any) -> None:
+        await asyncio.sleep(0)
+        while not over:
+            await asyncio.sleep(0)
+        with pytest.raises(SessionError):
+            ENDINGS[act](session)
+
+    over: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"].get("user")
+        tasks.append(asyncio.ensure_future(late(scope["session"])))
+        if how == "raises":
+            raise LookupError
+        if how == "is cancelled":
+            raise asyncio.CancelledError
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(LookupError, asyncio.CancelledError):
+            await CookieSessionMiddleware(app, connector=suspending)(scope, receive, send)
+        over.append(True)
+        await tasks[0]
+
+    run(around, token=token)
+
+
 def test_a_revocation_that_fails_though_its_request_was_cancelled_is_logged(
     suspending: SessionStorageConnector, caplog: pytest.LogCaptureFixture
 ) -> None:

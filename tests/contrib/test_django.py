@@ -611,6 +611,37 @@ def test_a_logout_in_an_async_view_that_is_cancelled(far: Far) -> None:
     assert SessionStore(token).get("a") is None
 
 
+def test_a_task_that_outlives_a_cancelled_async_view_revokes_nothing_in_silence(far: Far) -> None:
+    token = started(a=1).session_key
+    waits, over = asyncio.Event(), asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def late(session: Any) -> None:
+        await over.wait()
+        with pytest.raises(SessionError):
+            session.flush()
+
+    async def view(request: Any) -> HttpResponse:
+        await request.session.aload()
+        tasks.append(asyncio.ensure_future(late(request.session)))
+        waits.set()
+        await asyncio.Event().wait()  # for ever
+        return HttpResponse()
+
+    async def cancelled() -> None:
+        factory = AsyncRequestFactory()
+        factory.cookies[COOKIE] = token
+        task = asyncio.ensure_future(SessionMiddleware(view)(factory.get("/")))
+        await waits.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        over.set()
+        await tasks[0]
+
+    asyncio.run(cancelled())
+
+
 # Once the response has started.
 
 

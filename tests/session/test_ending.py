@@ -118,7 +118,7 @@ def test_what_was_named_works_there(network: Node) -> None:
 # By an older token of a session that lives.
 
 
-@pytest.mark.parametrize(
+ENDS = pytest.mark.parametrize(
     "end",
     [
         lambda node, token: node.request(token).delete(token),
@@ -129,6 +129,25 @@ def test_what_was_named_works_there(network: Node) -> None:
         lambda node, token: node.connector.delete_session(token),
     ],
 )
+
+
+@ENDS
+def test_a_token_from_before_delete_other_sessions_ends_a_session_that_lives(
+    two_nodes: tuple[Node, Node], end: Callable[[Node, str], None]
+) -> None:
+    node, other = two_nodes
+    older = node.start(user=1)
+    session = node.request(older)
+    session.delete_other_sessions()
+    session.save()
+    assert node.read(older) is None
+    assert node.read(session.session_key) == {"user": 1}
+    end(other, older)
+    for reader in two_nodes:
+        assert reader.read(session.session_key) is None
+
+
+@ENDS
 def test_an_expired_token_ends_a_session_that_lives(
     two_nodes: tuple[Node, Node], clock: Clock, end: Callable[[Node, str], None]
 ) -> None:

@@ -12,7 +12,10 @@ from .request import RequestSession
 from .revoking import delete_others_steps, end_steps, raise_steps, supersede_steps
 from .steps import Steps
 
-_ENDED_ALL_THE_SAME = frozenset({Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED})
+# A session may live on under a newer token: delete_other_sessions() spares the one that calls it.
+_ENDED_ALL_THE_SAME = frozenset(
+    {Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED, Reason.SUBJECT_REVOKED}
+)
 _REVOKED = frozenset(
     {
         Reason.ENDED,
@@ -27,7 +30,7 @@ _REVOKED = frozenset(
 
 
 def id_to_end(request: RequestSession) -> bytes | None:
-    """The session that a logout ends: also one whose token has expired or was superseded."""
+    """The session that a logout ends: also by a token that was refused while a newer one lives."""
     if request.base is not None:
         return request.base.claims.session_id
     if isinstance(request.found, Refusal) and request.found.reason in _ENDED_ALL_THE_SAME:

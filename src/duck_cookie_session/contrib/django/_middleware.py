@@ -58,8 +58,11 @@ class SessionMiddleware(DjangoSessionMiddleware):
             return await super().__acall__(request)
         finally:
             session = getattr(request, "session", None)
-            if isinstance(session, SessionStore) and session._request.pending:
-                await revoke_late(session._request)
+            if isinstance(session, SessionStore):
+                if session._request.phase is Phase.OPEN:
+                    session.close()  # a task that outlives the request must not queue in vain
+                if session._request.pending:
+                    await revoke_late(session._request)
 
     def process_response(self, request: Any, response: Any) -> Any:
         """Save if that is due, and put cookie and headers onto the response."""
