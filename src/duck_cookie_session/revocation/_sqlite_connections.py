@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ._sqlite_file import Database, explain, signature
 from ._sqlite_rows import ABSENT, Entry, Kept, read
+from ._sqlite_turns import Queue
 
 _REMEMBERED = 16_384  # scopes, about 2 MB
 _TRIES = 3
+_PATIENCE = 1.0  # seconds to wait for a turn; at most half of the time-out
 
 Result = TypeVar("Result")
 
@@ -149,38 +152,49 @@ class Reader(_Connection):
 
 
 class Writer(_Connection):
-    """Writes, a transaction at a time."""
+    """Writes, a transaction at a time, in turn with all other writers."""
 
-    def write(self, work: Callable[[Database], Result]) -> Result:
+    def __init__(self, path: Path, busy_timeout: float) -> None:
+        super().__init__(path, busy_timeout)
+        self._queue = Queue(f"{path}-turn", min(_PATIENCE, busy_timeout / 2))
+
+    def write(self, work: Callable[[Database], Result], *, tidy: bool = False) -> Result:
         """Run `work` in a transaction; what it returns is durable then.
 
         Where the file was removed or replaced meanwhile, the commit went to a file that nobody
         reads any more: done again in the new one.
 
+        Args:
+            work: what is done; again, if need be.
+            tidy: empty the log early, so that others need not.
+
         Raises:
             RevocationListUnavailable: nothing was written.
         """
-        lock = self._own_lock()
-        if not lock.acquire(timeout=self._busy_timeout):
-            raise explain(self._path, TimeoutError("another thread is writing"))
-        try:
-            for _ in range(_TRIES):
-                writer = self._current()
-                writer.begin(self._busy_timeout)
-                result = work(writer)
-                writer.connection.execute("COMMIT")
-                if writer.is_current():
-                    writer.empty_log(self._busy_timeout)
-                    return result
-            raise OSError("the file is being replaced again and again")
-        except (sqlite3.Error, OSError) as error:
-            self._drop()
-            raise explain(self._path, error) from error
-        except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
-            self._drop()
-            raise
-        finally:
-            lock.release()
+        deadline = time.monotonic() + self._busy_timeout
+        with self._queue.turn() as turn:
+            lock = self._own_lock()
+            if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise explain(self._path, TimeoutError("another thread is writing"))
+            try:
+                for _ in range(_TRIES):
+                    writer = self._current()
+                    writer.begin(deadline)
+                    turn.end()
+                    result = work(writer)
+                    writer.connection.execute("COMMIT")
+                    if writer.is_current():
+                        writer.empty_log(self._busy_timeout, early=tidy)
+                        return result
+                raise OSError("the file is being replaced again and again")
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise explain(self._path, error) from error
+            except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
+                self._drop()
+                raise
+            finally:
+                lock.release()
 
     def _open(self, replaces: Database | None) -> Database:
         return Database(self._path, self._busy_timeout, replaces, writes=True)

@@ -198,7 +198,7 @@ class SQLiteRevocationList(RevocationList):
                         keep(writer.connection, prefix, kept._replace(history=history))
                     return swept
 
-                after, looked, gone = self._writer.write(work)
+                after, looked, gone = self._writer.write(work, tidy=True)
                 looked_at += looked
                 removed += gone
                 if progress is not None:
