@@ -10,19 +10,22 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from ._sqlite_file import Database, explain, signature
-from ._sqlite_rows import ABSENT, Entry, Kept, read
 from ._sqlite_turns import Queue
+from .base import Standing
 
-_REMEMBERED = 16_384  # scopes, about 2 MB
+_REMEMBERED = 4_096  # answers, about 3 MB
 _TRIES = 3
 _PATIENCE = 1.0  # seconds to wait for a turn; at most half of the time-out
 
 Result = TypeVar("Result")
+
+Find = Callable[[sqlite3.Cursor, tuple[bytes, ...], int], Standing | None]
+"""Looks up scopes and a checkpoint; None is not remembered."""
 
 _abandoned: list[Database] = []  # closed by a child, they would disturb the parent
 
@@ -104,16 +107,15 @@ class _Connection:
 
 
 class Reader(_Connection):
-    """Reads, and remembers what it read until somebody commits."""
+    """Reads, and remembers whole answers until somebody commits."""
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
         super().__init__(path, busy_timeout)
-        self.known: dict[bytes, Entry] = {}
-        self._kept: dict[bytes, Kept] = {}
+        self.known: dict[tuple[tuple[bytes, ...], int], Standing] = {}
         self._version: tuple[int] | None = None
 
-    def read(self, prefix: bytes, scopes: Sequence[bytes]) -> tuple[Kept | None, Sequence[Entry]]:
-        """What is kept of an application (None: it is not known yet), and the entries of scopes.
+    def read(self, find: Find, scopes: tuple[bytes, ...], checkpoint: int) -> Standing | None:
+        """What `find` finds in the file as it is now, or found there before the same scopes.
 
         Raises:
             RevocationListUnavailable: the file can't be read.
@@ -123,30 +125,28 @@ class Reader(_Connection):
                 reader = self._current()
                 version = reader.cursor.execute("PRAGMA data_version").fetchone()
                 if version != self._version:
-                    self._forget()
+                    self.known.clear()
                     self._version = version
-                kept = self._kept.get(prefix)
-                known = [self.known.get(scope) for scope in scopes]
-                if kept is not None and None not in known:
-                    return kept, known  # type: ignore[return-value]  # mypy can't see that
-                kept, entries = read(reader.cursor, prefix, scopes)
+                found = self.known.get((scopes, checkpoint))
+                if found is not None:
+                    return found
+                found = find(reader.cursor, scopes, checkpoint)
             except (sqlite3.Error, OSError) as error:
                 self._drop()
                 raise explain(self._path, error) from error
-            if len(self.known) > _REMEMBERED:
-                self.known.clear()
-            if kept is not None:
-                self._kept[prefix] = kept
-            found = [entries.get(scope, ABSENT) for scope in scopes]
-            self.known.update(zip(scopes, found, strict=True))
-        return kept, found
+            if found is not None:
+                if len(self.known) >= _REMEMBERED:
+                    self.known.clear()
+                self.known[scopes, checkpoint] = found
+        return found
 
-    def _forget(self) -> None:
-        self.known.clear()
-        self._kept.clear()
+    def forget(self) -> None:
+        """Ask the file again: what is asked of it has changed."""
+        with self._own_lock():
+            self.known.clear()
 
     def _drop(self) -> None:
-        self._forget()
+        self.known.clear()
         self._version = None
         super()._drop()
 

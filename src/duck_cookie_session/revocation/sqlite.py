@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from .._forks import watch_forks
 from ..errors import InvalidArgument
+from ..settings import SessionSettings
 from ._history import (
     History,
     Nonces,
@@ -23,12 +24,14 @@ from ._history import (
 from ._sqlite_connections import Reader, Writer
 from ._sqlite_file import Database, explain
 from ._sqlite_rows import (
+    ABSENT,
     Kept,
     count,
     epoch_of,
     keep,
     kept_of,
     put,
+    read,
     sweep,
 )
 from .base import LAST_EPOCH, PREFIX_BYTES, RevocationList, Standing, Survey, Witness
@@ -38,8 +41,6 @@ FILE_NAME = "revocations.sqlite3"
 _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
 _PAUSE = 0.003  # seconds: whoever waits for its turn looks every millisecond
-_REMEMBERED = 16_384  # scopes, about 2 MB
-_TRIES = 3
 
 Result = TypeVar("Result")
 
@@ -84,27 +85,27 @@ class SQLiteRevocationList(RevocationList):
         self._nonces = Nonces()
         watch_forks(self)
 
+    def bind(self, settings: SessionSettings) -> None:
+        """Also asks the file anew, which may lack something now; see `RevocationList.bind`."""
+        super().bind(settings)
+        self._reader.forget()
+
     def lookup(
         self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
     ) -> Standing:
         """What stands now; see `RevocationList.lookup`."""
-        prefix = scopes[0][:PREFIX_BYTES]
-        asked = (*scopes, checkpoint_scope(prefix, checkpoint)) if checkpoint else scopes
-        kept, entries = self._reader.read(prefix, asked)
-        if self._lacks(prefix, kept):
-            self._begin(prefix)
-            kept, entries = self._reader.read(prefix, asked)
-        history = kept.history if kept is not None else History(0, 0, 0, 0)
-        reach: int | None = 0
-        if checkpoint:
-            *entries, (kept_reach, _) = entries
-            reach = history.reach_of(checkpoint, kept_reach)
-        epochs = tuple([epoch for epoch, _ in entries])
-        made = tuple([made for _, made in entries])
-        now = history.time(int(self._clock() * 1_000_000))
-        if not self.binding(prefix).keeps_birth:
-            return Standing(epochs, made, now, 0, 0, 0, 0)
-        return Standing(epochs, made, now, history.birth, history.checkpoint, history.clock, reach)
+        scopes = tuple(scopes)
+        found = self._reader.read(self._find, scopes, checkpoint)
+        if found is None:
+            self._begin(scopes[0][:PREFIX_BYTES])
+            found = self._reader.read(self._find, scopes, checkpoint)
+            if found is None:
+                raise explain(self._path, OSError("the file was replaced just now"))
+        epochs, made, latest, birth, newest, reach, asked_reach = found
+        now = int(self._clock() * 1_000_000)
+        if now < latest:
+            now = latest
+        return Standing(epochs, made, now, birth, newest, reach, asked_reach)
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
@@ -211,8 +212,11 @@ class SQLiteRevocationList(RevocationList):
         """Whether the application has used the list in this file, if there is one."""
         if not self._path.exists():
             return False
-        kept, _ = self._reader.read(prefix, ())
-        return kept is not None
+        try:
+            with contextlib.closing(Database(self._path, self._busy_timeout)) as database:
+                return kept_of(database.connection, prefix) is not None
+        except (sqlite3.Error, OSError) as error:
+            raise explain(self._path, error) from error
 
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are those of the files."""
@@ -248,11 +252,34 @@ class SQLiteRevocationList(RevocationList):
         self._reader.release()
         self._writer.release()
 
-    def _lacks(self, prefix: bytes, kept: Kept | None) -> bool:
-        """Whether the file does not know yet what this process needs of it."""
+    def _find(
+        self, cursor: sqlite3.Cursor, scopes: tuple[bytes, ...], checkpoint: int
+    ) -> Standing | None:
+        """What stands in the file, its time being the latest that was given out or purged at.
+
+        None where the file does not know yet what this process needs of it.
+        """
+        prefix = scopes[0][:PREFIX_BYTES]
+        of_checkpoint = checkpoint_scope(prefix, checkpoint)
+        asked = (*scopes, of_checkpoint) if checkpoint else scopes
+        kept, entries = read(cursor, prefix, asked)
+        keeps_birth = self.binding(prefix).keeps_birth
         if kept is None or kept.retention < self._retention(prefix):
-            return True
-        return not kept.history.birth and self.binding(prefix).keeps_birth
+            return None
+        history = kept.history
+        if keeps_birth and not history.birth:
+            return None
+        found = [entries.get(scope, ABSENT) for scope in scopes]
+        epochs = tuple([epoch for epoch, _ in found])
+        made = tuple([made for _, made in found])
+        latest = history.time(0)
+        if not keeps_birth:
+            return Standing(epochs, made, latest, 0, 0, 0, 0)
+        kept_reach, _ = entries.get(of_checkpoint, ABSENT)
+        reach = history.reach_of(checkpoint, kept_reach)
+        return Standing(
+            epochs, made, latest, history.birth, history.checkpoint, history.clock, reach
+        )
 
     def _begin(self, prefix: bytes) -> None:
         """Have the file know the application, and how long this process needs its entries."""
