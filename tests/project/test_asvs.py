@@ -209,6 +209,18 @@ def test_v7_4_5_administrator(two_nodes: tuple[Node, Node]) -> None:
     assert [one.read(token) for token in tokens.values()] == [None, None]
 
 
+def test_v7_5_1_authenticated_again(node: Node, other: Node, clock: Clock) -> None:
+    before = node.start(user="alice")
+    clock.tick(601)
+    session = node.request(before)
+    assert not session.is_fresh(600)
+    session.reauthenticated()
+    after = sent_cookie(session_headers(session))
+    assert after
+    assert other.request(after).is_fresh(600)
+    assert other.read(before) is None
+
+
 def test_v9_1_1_any_change_is_refused(node: Node) -> None:
     token = node.start(user="alice")
     for at in range(0, len(token), 3):
