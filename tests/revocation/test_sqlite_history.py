@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +299,25 @@ def test_a_copy_in_place_under_a_log_that_holds_all_since_loses_nothing(
     assert (site.node.read(ended), site.node.read(live)) == (None, {"n": 2})
     assert errors(caplog) == []
     site.sound()
+
+
+def test_a_copy_in_place_is_waited_for_when_the_file_is_still_empty(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between the truncation and the first write of `cp`: no list is made anew."""
+    monkeypatch.setattr("duck_cookie_session.revocation._sqlite_file._WRITTEN_WITHIN", 60)
+    site.pass_a_checkpoint()
+    how = WrittenOver(site)
+    how.save()
+    live = site.node.start(n=1)
+    caplog.clear()
+    os.truncate(site.file, 0)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(site.node.read, live)
+        wait([reading], timeout=0.1)
+        how.bring_back()
+        assert reading.result() == {"n": 1}
+    assert "is new or has lost" not in caplog.text
 
 
 def test_the_same_copy_put_back_twice(site: Site, caplog: pytest.LogCaptureFixture) -> None:

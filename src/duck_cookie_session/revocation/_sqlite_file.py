@@ -25,6 +25,7 @@ except ImportError:  # Windows: there a file that is open can't be removed eithe
 
 _RETRY = 0.001  # seconds between two tries for a lock
 _OFTEN = 0.000_2  # the same, for SQLite's lock
+_WRITTEN_WITHIN = 0.2  # seconds from when a file is emptied, if it is to be written over
 _LONG_LOG = 4_000_000  # bytes; a raise writes about 8,000
 _EARLY = 4  # whoever tidies does it when the log is a fourth of that
 _EMPTYING_TRIES = 50
@@ -73,7 +74,7 @@ class Database:
         self._try_at = _LONG_LOG
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone_in(path.parent, busy_timeout):
-            if not path.exists() or path.stat().st_size == 0:
+            if _is_lost(path):
                 _make_anew(path)
             elif replaces is not None:
                 replaces._leave_no_log()
@@ -189,6 +190,23 @@ _ADVICE = (
     ),
     (("unable to open", "disk i/o"), "check that the folder is there, writable, and its disk well"),
 )
+
+
+def _is_lost(path: Path) -> bool:
+    """Whether the file is gone, or empty and stays so.
+
+    `cp` empties a file before it writes over it. A log beside it tells such a file from a new one.
+    """
+    deadline = time.monotonic() + _WRITTEN_WITHIN
+    while True:
+        found, log = signature(str(path)), signature(f"{path}-wal")
+        if found is None:
+            return True
+        if found[2]:
+            return False
+        if log is None or not log[2] or time.monotonic() > deadline:
+            return True
+        time.sleep(_RETRY)
 
 
 def _make_anew(path: Path) -> None:
