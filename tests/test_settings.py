@@ -214,7 +214,8 @@ def test_every_field_has_its_setting() -> None:
         "token_cache_size": 7,
         "revocation_url": "redis://localhost",
         "max_staleness": 1,
-        "on_event": print,
+        "min_replicas": 1,
+            "on_event": print,
     }
     mapping = {"SESSION_" + name.upper(): value for name, value in given.items()}
     mapping |= {"SESSION_SECRET_KEYS": [SECRET], "SESSION_DIR": "sessions"}

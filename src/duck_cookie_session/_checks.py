@@ -13,6 +13,19 @@ from .errors import InvalidSettings
 
 MIN_SECRET_BYTES = 32
 
+REVOCATION_SCHEMES = (
+    "redis://",
+    "rediss://",
+    "unix://",
+    "redis+sentinel://",
+    "rediss+sentinel://",
+    "redis+cluster://",
+    "rediss+cluster://",
+)
+"""Of the addresses that RedisRevocationList understands."""
+
+MOST_REPLICAS = 100
+
 
 def setting_name(name: str) -> str:
     """The name that a field of `SessionSettings` has among a framework's settings."""
@@ -169,8 +182,7 @@ def check_audience(name: str, value: Any) -> str:
 
 def check_url(name: str, value: Any) -> str | None:
     """The address of a shared list; never shown."""
-    schemes = ("redis://", "rediss://", "unix://")
-    if value is None or (isinstance(value, str) and value.startswith(schemes)):
+    if value is None or (isinstance(value, str) and value.startswith(REVOCATION_SCHEMES)):
         return value
     # The value is not shown: an address may hold a password.
-    raise fail(name, "has another scheme", ", ".join(schemes) + " or None")
+    raise fail(name, "has another scheme", ", ".join(REVOCATION_SCHEMES) + " or None")

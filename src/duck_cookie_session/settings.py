@@ -11,6 +11,7 @@ from os import PathLike
 from typing import Any, Literal
 
 from ._checks import (
+    MOST_REPLICAS,
     a_number,
     a_text,
     check_audience,
@@ -86,12 +87,15 @@ class SessionSettings:
             keeps none. They take at most 4,096 bytes each on average, however much one visitor's
             session inflates to under `compress`: about 17 MB in all by default, as measured. A
             kept token is still checked for expiry and revocation at each read.
-        revocation_url: address of the shared list (redis://, rediss://, unix://), for
-            RedisRevocationList.
+        revocation_url: address of the shared list (redis://, rediss://, unix://,
+            redis+sentinel://, redis+cluster:// and rediss+ of both), for RedisRevocationList.
         max_staleness: seconds that a network list may reuse an answer for reads, 0. Weakens: a
             revocation made on another node is seen that much later.
         on_event: called with a `SessionEvent` after each thing that happened to a session, in the
             thread or task that did it; or the dotted path to it. None: nothing is called.
+        min_replicas: how many replicas of a Redis must have a revocation before the call returns,
+            0; a primary that reports fewer is not believed at all. With 0, what a primary passed on
+            to nobody is lost when another takes its place.
     """
 
     # As they are once checked; what may be given is in `__init__`.
@@ -118,6 +122,7 @@ class SessionSettings:
     token_cache_size: int
     revocation_url: str | None = field(repr=False)
     max_staleness: float
+    min_replicas: int
     on_event: Callable[..., object] | None
 
     def __init__(
@@ -146,6 +151,7 @@ class SessionSettings:
         token_cache_size: int = 4096,
         revocation_url: str | None = None,
         max_staleness: float | timedelta = 0,
+        min_replicas: int = 0,
         on_event: Callable[..., object] | str | None = None,
     ) -> None:
         given = locals()
@@ -236,6 +242,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "token_cache_size": a_number(0, 1_000_000, "tokens", whole=True),
     "revocation_url": check_url,
     "max_staleness": a_number(0, 3600, "seconds"),
+    "min_replicas": a_number(0, MOST_REPLICAS, "replicas", whole=True),
     "on_event": check_callable,
 }
 

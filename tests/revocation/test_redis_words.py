@@ -117,7 +117,7 @@ def test_a_server_that_is_away_is_told_in_these_words(redis_server: RedisServer)
     expected = (
         "The revocation list on redis://127.0.0.1:1/3 can't be asked (). Check that the server "
         "runs, is reachable from here, has memory left, and lets this user run INFO, MGET, GET, "
-        "SET, TIME, SCAN, EVAL and EVALSHA on keys that begin with dcs2."
+        "SET, TIME, SCAN, EVAL, EVALSHA and WAIT on keys that begin with dcs2."
     )
     with pytest.raises(RevocationListUnavailable) as caught:
         the_list.lookup((SCOPE,))
@@ -133,7 +133,8 @@ def test_addresses(redis_server: RedisServer) -> None:
     with pytest.raises(InvalidSettings) as caught:
         RedisRevocationList("http://h")
     assert str(caught.value) == (
-        "url (SESSION_REVOCATION_URL) has another scheme; allowed: redis://, rediss://, unix://."
+        "url (SESSION_REVOCATION_URL) has another scheme; allowed: redis://, rediss://, unix://, "
+        "redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://."
     )
     only = RedisRevocationList(async_client=redis.asyncio.Redis(port=redis_server.port))
     only.bind(SETTINGS)
@@ -164,7 +165,8 @@ def test_a_replica_is_refused_in_these_words(make_redis_list: MakeList) -> None:
         make_redis_list(client=Stub(role="slave")).lookup((SCOPE,))
     assert str(caught.value) == (
         "The server of the revocation list (the given client's server) is a replica, which may "
-        "lag behind: use the address of the primary, or a Sentinel or Cluster client."
+        "lag behind: use the address of the primary, or one of redis+sentinel:// or "
+        "redis+cluster://."
     )
 
 
@@ -195,7 +197,8 @@ def test_an_address_that_can_not_be_read_is_refused_in_these_words() -> None:
         RedisRevocationList("redis://h:port/0")
     assert str(caught.value) == (
         "url (SESSION_REVOCATION_URL) can't be read: its port is a number, its options are those "
-        "of redis-py, and in a password / ? # @ are written %2F %3F %23 %40."
+        "of redis-py, and in a password / ? # @ are written %2F %3F %23 %40. With Sentinel it is "
+        "redis+sentinel://host,host/service/0, with a Cluster redis+cluster://host,host."
     )
 
 

@@ -5,38 +5,55 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from enum import Enum, auto
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 try:
-    import redis
-    import redis.asyncio
+    import redis as redis
 except ImportError as _missing:  # pragma: no cover  # the tests have it
     raise ImportError(
         'RedisRevocationList needs redis-py: pip install "duck-cookie-session[redis]"'
     ) from _missing
 
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
+from redis.exceptions import AskError, MovedError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError as NoScriptError
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from ..errors import InvalidArgument, RevocationListUnavailable
+from ._redis_address import CONNECTIONS, Address, check_client, read_address, timeout_of
 from ._redis_format import key_of
 from ._turns import NoAnswer, Turns
 
-_CONNECTIONS = 64
-_THREADS = 10_000
-RIGHTS = "INFO, MGET, GET, SET, TIME, SCAN, EVAL and EVALSHA on keys that begin with dcs2"
+RIGHTS = "INFO, MGET, GET, SET, TIME, SCAN, EVAL, EVALSHA and WAIT on keys that begin with dcs2"
 """What a user of the server must be allowed, as messages and documents say it."""
 _KEYLESS = frozenset({"INFO", "TIME", "SCAN"})
 _ANYWHERE: dict[str, Any] = {}
-_FAILURES = (RedisError, OSError, ValueError)  # ValueError: somebody else wrote under our keys
+# ValueError: somebody else wrote under our keys
+_FAILURES = (RedisError, RedisClusterException, OSError, ValueError)
+_OF_TIMEOUT = 0.8  # that WAIT may take, so that its answer arrives in time
 
-Command = Sequence[Any]
+
+class Locate(Enum):
+    """Steps that no server answers."""
+
+    PRIMARY = auto()
+    """Ask the Sentinels, if there are any, which server is the primary."""
+    NODES = auto()
+    """Ask a Cluster, if it is one, which nodes keep what."""
+
+
+class Replicated(NamedTuple):
+    """A command that changes something, and then a WAIT on the same connection.
+
+    Its reply is a list of both replies.
+    """
+
+    command: Sequence[Any]
+    replicas: int
+
+
+Command = Sequence[Any] | Locate | Replicated
 Result = TypeVar("Result")
 Steps = Generator[Command, Any, Result]
 """A talk with the server: yields commands, is sent the replies, returns the result. Written once,
@@ -61,17 +78,9 @@ class Connections:
         timeout: float,
         on_error: Callable[[], None],
     ) -> None:
-        if url is not None:
-            check_url(url)
         for given in (client, async_client):
-            if getattr(given, "read_from_replicas", False) or getattr(
-                given, "load_balancing_strategy", None
-            ):
-                raise InvalidSettings(
-                    "The client given to RedisRevocationList reads from replicas, which lag "
-                    "behind; make it without read_from_replicas and load_balancing_strategy."
-                )
-        self.url = url
+            check_client(given)
+        self._address: Address | None = None if url is None else read_address(url)
         self.lock: threading.RLock = threading.RLock()
         self._given = client
         self._given_async = async_client
@@ -85,28 +94,39 @@ class Connections:
     @property
     def need_address(self) -> bool:
         """Whether neither an address nor a ready client is known yet."""
-        return self.url is None and self._given is None and self._given_async is None
+        return self._address is None and self._given is None and self._given_async is None
+
+    def take_address(self, url: str) -> None:
+        """Go by this address.
+
+        Raises:
+            InvalidSettings: it can't be read.
+        """
+        self._address = read_address(url)
 
     @property
     def where(self) -> str:
         """The server as messages show it: without a password."""
-        if self.url is None:
-            return "the given client's server"
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return "the given client's server" if self._address is None else self._address.where
 
     def close(self) -> None:
         """Close this process's idle connections; calls under way end as they would have."""
         with self.lock:
             client, self._client = self._client, None
         if client is not None:
-            client.connection_pool.disconnect(inuse_connections=False)
+            for pool in _pools(client):
+                pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
-        if client is not None and client is not self._given_async:
-            await client.connection_pool.disconnect()
+        if client is None or client is self._given_async:
+            return
+        if _is_cluster(client):
+            await client.aclose()
+        else:
+            for pool in _pools(client):
+                await pool.disconnect()
 
     def run(self, scope: bytes, steps: Steps[Result]) -> Result:
         """Carry out steps; `scope` says which node of a Cluster they are for.
@@ -114,12 +134,12 @@ class Connections:
         Raises:
             RevocationListUnavailable: the server can't be asked.
         """
-        client = self._connected()
         try:
+            client = self._connected()
             command = next(steps)
             while True:
                 try:
-                    reply = client.execute_command(*command, **_node(client, command, scope))
+                    reply = self._ask(client, command, scope)
                 except NoScriptError as error:
                     command = steps.throw(error)
                 else:
@@ -147,7 +167,7 @@ class Connections:
             command = next(steps)
             while True:
                 try:
-                    reply = await client.execute_command(*command, **_node(client, command, scope))
+                    reply = await self._ask_async(client, command, scope)
                 except NoScriptError as error:
                     command = steps.throw(error)
                 else:
@@ -176,11 +196,7 @@ class Connections:
         if self._client is None:
             with self.lock:
                 if self._client is None:
-                    # As many connections as threads ask at once.
-                    pool = redis.ConnectionPool.from_url(
-                        self._address(), max_connections=_THREADS, **self._options(Retry)
-                    )
-                    self._client = redis.Redis(connection_pool=pool)
+                    self._client = self._known_address().connect(self._timeout)
         return self._client
 
     def _connected_async(self) -> tuple[Any, Turns]:
@@ -191,53 +207,144 @@ class Connections:
             with self.lock:
                 for other in [other for other in self._async_clients if other.is_closed()]:
                     del self._async_clients[other]  # its connections keep it from being collected
-                client, places = self._given_async, _CONNECTIONS
+                client, places = self._given_async, CONNECTIONS
                 if client is None:
                     # Tasks may ask by the thousand: they take turns.
-                    pool = redis.asyncio.ConnectionPool.from_url(
-                        self._address(), max_connections=places, **self._options(AsyncRetry)
-                    )
-                    client = redis.asyncio.Redis(connection_pool=pool)
+                    client = self._known_address().connect_async(self._timeout)
                 else:
                     own = getattr(client, "connection_pool", None)
                     places = min(places, getattr(own, "max_connections", places))
                 found = self._async_clients[loop] = client, Turns(places, self._timeout)
         return found
 
-    def _address(self) -> str:
-        if self.url is None:
+    def _known_address(self) -> Address:
+        if self._address is None:
             raise InvalidArgument(
                 "RedisRevocationList was given only async_client=: give client= too for calls "
                 "that are not awaited."
             )
-        return self.url
+        return self._address
 
-    def _options(self, retry: Any) -> dict[str, Any]:
-        return {
-            "socket_timeout": self._timeout,
-            "socket_connect_timeout": self._timeout,
-            # Once, for a connection that the server had dropped; a time-out is not tried again.
-            "retry": retry(NoBackoff(), 1, (NotConnected,)),
-            "protocol": 2,  # needs no greeting
-        }
+    def _ask(self, client: Any, command: Command, scope: bytes) -> Any:
+        """Carry out one step."""
+        if isinstance(command, Replicated):
+            return self._replicate(client, command, scope)
+        if isinstance(command, Locate):
+            if command is Locate.NODES and _is_cluster(client):
+                client.nodes_manager.initialize()
+            elif command is Locate.PRIMARY and _knows_sentinels(client):
+                client.connection_pool.get_master_address()
+            return None
+        return client.execute_command(*command, **_node(client, command, scope))
+
+    async def _ask_async(self, client: Any, command: Command, scope: bytes) -> Any:
+        """`_ask`, awaitable."""
+        if isinstance(command, Replicated):
+            return await self._replicate_async(client, command, scope)
+        if isinstance(command, Locate):
+            if _is_cluster(client):
+                await client.initialize()
+                if command is Locate.NODES:
+                    await client.nodes_manager.initialize()
+            elif command is Locate.PRIMARY and _knows_sentinels(client):
+                await client.connection_pool.get_master_address()
+            return None
+        return await client.execute_command(*command, **_node(client, command, scope))
+
+    def _replicate(self, client: Any, step: Replicated, scope: bytes) -> list[Any]:
+        """A command and WAIT, written in one go, so that no other connection gets in between."""
+        for last in (False, True):
+            one = client
+            if _is_cluster(client):
+                one = client.get_redis_connection(client.get_node_from_key(key_of(scope)))
+            pipe = one.pipeline(transaction=False)
+            for command in (step.command, self._wait(client, step)):
+                pipe.execute_command(*command)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+            if not isinstance(replies[0], (MovedError, AskError)) or last:
+                break
+            client.nodes_manager.initialize()
+        return _good(replies)
+
+    async def _replicate_async(self, client: Any, step: Replicated, scope: bytes) -> list[Any]:
+        """`_replicate`, awaitable."""
+        commands = [step.command, self._wait(client, step)]
+        if not _is_cluster(client):
+            pipe = client.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            return _good(await pipe.execute(raise_on_error=False))
+        await client.initialize()
+        for last in (False, True):
+            node = client.get_node_from_key(key_of(scope))
+            try:
+                replies = await _write_both(node, commands)
+            except NotConnected:
+                if last:
+                    raise
+            else:
+                if not isinstance(replies[0], (MovedError, AskError)) or last:
+                    break
+            await client.nodes_manager.initialize()
+        return _good(replies)
+
+    def _wait(self, client: Any, step: Replicated) -> tuple[str, int, int]:
+        given = client is self._given or client is self._given_async
+        timeout = (timeout_of(client) if given else None) or self._timeout
+        return "WAIT", step.replicas, max(1, int(timeout * _OF_TIMEOUT * 1_000))
 
 
-def check_url(url: str) -> None:
-    """Refuse an address of another kind; it is not shown, as it may hold a password."""
-    if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
-        raise InvalidSettings(
-            "url (SESSION_REVOCATION_URL) has another scheme; allowed: redis://, rediss://, unix://."
-        )
+async def _write_both(node: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """Commands on one connection to a node of a Cluster; their replies, errors among them."""
+    connection = node.acquire_connection()
     try:
-        redis.ConnectionPool.from_url(url).make_connection()  # which connects to nothing yet
-    except (ValueError, TypeError):
-        raise InvalidSettings(
-            "url (SESSION_REVOCATION_URL) can't be read: its port is a number, its options are "
-            "those of redis-py, and in a password / ? # @ are written %2F %3F %23 %40."
-        ) from None
+        await connection.connect()
+        await connection.send_packed_command(connection.pack_commands(commands))
+        replies = []
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response())
+            except (NotConnected, TimeoutError, OSError):
+                raise
+            except RedisError as error:
+                replies.append(error)
+        return replies
+    except BaseException:  # cancelled, too: an answer that is not read would be taken for another
+        await connection.disconnect(nowait=True)
+        raise
+    finally:
+        node.release(connection)
 
 
-def _node(client: Any, command: Command, scope: bytes) -> dict[str, Any]:
+def _good(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+def _is_cluster(client: Any) -> bool:
+    return hasattr(client, "nodes_manager")
+
+
+def _pools(client: Any) -> list[Any]:
+    """The pools of a client: to each node, or to the server and to each Sentinel."""
+    if _is_cluster(client):
+        of_nodes, known = client.nodes_manager, {}
+        known.update(of_nodes.startup_nodes)
+        known.update(of_nodes.nodes_cache)
+        clients = [node.redis_connection for node in known.values()]
+    else:
+        asked = getattr(client.connection_pool, "sentinel_manager", None)
+        clients = [client, *(asked.sentinels if asked else ())]
+    return [one.connection_pool for one in clients if one is not None]
+
+
+def _knows_sentinels(client: Any) -> bool:
+    return hasattr(getattr(client, "connection_pool", None), "get_master_address")
+
+
+def _node(client: Any, command: Sequence[Any], scope: bytes) -> dict[str, Any]:
     """On a Cluster, the node for commands that name no key: the one that keeps this scope."""
     if command[0] not in _KEYLESS or not hasattr(client, "get_node_from_key"):
         return _ANYWHERE

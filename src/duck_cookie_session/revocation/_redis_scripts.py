@@ -88,6 +88,8 @@ end
 """
 
 _ANSWERED = f"""
+-- Always, so that a WAIT after a call which has nothing to change waits for what it goes by.
+redis.call('SET', KEYS[3], text(lives))
 if due and clock > 0 and ARGV[4] ~= newest then return {{{CHECKPOINT_IS_DUE}, begun, newest}} end
 local answered = KEYS[5] and redis.call('GET', KEYS[5])
 if answered then return {{tonumber(answered), begun}} end

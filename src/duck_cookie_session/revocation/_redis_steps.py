@@ -10,7 +10,7 @@ from .._log import logger
 from ..errors import RevocationListUnavailable
 from ._answers import Answers
 from ._history import random_name, warn_made_anew
-from ._redis_client import NoScriptError, Steps
+from ._redis_client import Locate, NoScriptError, Replicated, Steps
 from ._redis_format import (
     checkpoint_key,
     entry_of,
@@ -35,6 +35,10 @@ _SCANNED_AT_ONCE = 1_000
 _VERIFIED_FOR = 1.0  # seconds
 _RENEWED_AFTER = 0.75
 _TRIES = 3
+_MOST_LAG = 2
+"""Whole seconds since a replica last told the primary that it lives, which it does once a second.
+With the second for which a server stays verified, that is how long one that was cut off from its
+replicas goes on being believed: under five seconds."""
 
 
 class _Verified(NamedTuple):
@@ -70,6 +74,7 @@ class Asking:
         allow_eviction: bool,
     ) -> None:
         self.where = ""  # the server, as messages show it
+        self.min_replicas = 0
         self._bindings = bindings
         self._answers = answers
         self._clock = clock
@@ -155,7 +160,7 @@ class Asking:
         replaced = 0
         for _ in range(_TRIES):
             keys = (key_of(scope), *own_keys(prefix), checkpoint_key(prefix, replaced), *rest)
-            epoch, begun, *newest = yield from _call(
+            epoch, begun, *newest = yield from self._call(
                 script, keys, random_name(), lives, keeps_birth, replaced, *arguments
             )
             if begun:
@@ -219,11 +224,23 @@ class Asking:
         return verified
 
     def _examine(self) -> Steps[None]:
+        yield Locate.PRIMARY
         info = yield ("INFO",)
+        if info.get("role") != "master":
+            yield Locate.NODES  # a Cluster's may have changed places
+            info = yield ("INFO",)
         if info.get("role") != "master":
             raise RevocationListUnavailable(
                 f"The server of the revocation list ({self.where}) is a replica, which may "
-                "lag behind: use the address of the primary, or a Sentinel or Cluster client."
+                "lag behind: use the address of the primary, or one of redis+sentinel:// or "
+                "redis+cluster://."
+            )
+        if self.min_replicas and (replicas := _replicas_of(info)) < self.min_replicas:
+            raise RevocationListUnavailable(
+                f"The primary of the revocation list ({self.where}) has {replicas} replicas that "
+                f"keep up, min_replicas (SESSION_MIN_REPLICAS) asks for {self.min_replicas}: it "
+                "may be cut off from the others, which may have another primary by now. Bring the "
+                "replicas back, or lower min_replicas."
             )
         policy = info.get("maxmemory_policy")
         if int(info.get("maxmemory") or 0) > 0 and policy != "noeviction":
@@ -251,12 +268,39 @@ class Asking:
             self._warned_of_eviction = True
             logger.warning("%s; allow_eviction=True accepts it.", what)
 
+    def _call(self, script: Script, keys: Sequence[bytes], *arguments: object) -> Steps[Any]:
+        """Run a script by its digest, and by its text if the server does not know it (any more).
 
-def _call(script: Script, keys: Sequence[bytes], *arguments: object) -> Steps[Any]:
-    """Run a script by its digest, and by its text if the server does not know it (any more)."""
-    rest = (len(keys), *keys, *arguments)
-    try:
-        reply = yield ("EVALSHA", script.sha, *rest)
-    except NoScriptError:
-        reply = yield ("EVAL", script.source, *rest)
-    return reply
+        Raises:
+            RevocationListUnavailable: too few replicas confirmed in time that they have it.
+        """
+        rest = (len(keys), *keys, *arguments)
+        try:
+            reply = yield from self._changing("EVALSHA", script.sha, *rest)
+        except NoScriptError:
+            reply = yield from self._changing("EVAL", script.source, *rest)
+        return reply
+
+    def _changing(self, *command: Any) -> Steps[Any]:
+        if not self.min_replicas:
+            return (yield command)
+        reply, confirmed = yield Replicated(command, self.min_replicas)
+        if confirmed < self.min_replicas:
+            self.forget()
+            raise RevocationListUnavailable(
+                f"Only {confirmed} of the {self.min_replicas} replicas that min_replicas "
+                f"(SESSION_MIN_REPLICAS) asks for confirmed in time a change to the revocation "
+                f"list ({self.where}). What came of it is not known: the primary has it, and may "
+                "keep it or lose it to another primary. Repeat a logout until it returns."
+            )
+        return reply
+
+
+def _replicas_of(info: Mapping[str, Any]) -> int:
+    """How many replicas the primary has heard of lately, by its INFO."""
+    found = 0
+    for number in range(int(info.get("connected_slaves") or 0)):
+        replica = info.get(f"slave{number}")
+        if isinstance(replica, dict) and replica.get("state") == "online":
+            found += int(replica.get("lag", _MOST_LAG + 1)) <= _MOST_LAG
+    return found

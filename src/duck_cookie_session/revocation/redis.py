@@ -11,17 +11,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from .._checks import MOST_REPLICAS
 from .._forks import watch_forks
 from ..errors import InvalidSettings
 from ..settings import SessionSettings
 from ._answers import Answers
-from ._redis_client import Connections, check_url
+from ._redis_client import Connections
 from ._redis_steps import Asking
 from .base import LAST_EPOCH, RevocationList, Standing, Survey, Witness
 
 
 class RedisRevocationList(RevocationList):
-    """A list on one Redis (6 or newer) or Valkey server, for any number of nodes.
+    """A list on Redis (6 or newer) or Valkey, for any number of nodes.
+
+    On one server, behind Sentinels, or on a Cluster, where one of its nodes keeps it.
 
     A check is one round trip. A raise is one script in the server, by the server's clock. How
     much of it a crash of the server loses is for the server's settings to say (`appendonly`,
@@ -30,14 +33,16 @@ class RedisRevocationList(RevocationList):
     Safe for threads, forks and event loops: each process, and each event loop, has connections of
     its own. Before its loop ends, a program calls `aclose()`.
 
-    Once a second, and after any error, the server is asked whether it is a primary and whether
-    it may evict entries; where it is not, or may, `RevocationListUnavailable` says what to change.
+    Once a second, and after any error, the server is asked whether it is a primary, whether it may
+    evict entries and how many replicas it has, and Sentinels are asked which server it is; where
+    that will not do, `RevocationListUnavailable` says what to change.
 
     Args:
-        url: redis://, rediss:// or unix://; without it, and without a client, the setting
-            SESSION_REVOCATION_URL.
-        client: a ready client instead (Sentinel, Cluster), with time-outs and retries of its own;
-            it stays open at `close()`.
+        url: redis://, rediss:// or unix://; redis+sentinel://host,host/service/0,
+            redis+cluster://host,host, and rediss+ of both; without it, and without a client, the
+            setting SESSION_REVOCATION_URL.
+        client: a ready client instead, with time-outs and retries of its own; one without a
+            time-out is refused. It stays open at `close()`.
         async_client: the same of redis.asyncio, for one event loop. Without it, awaitable calls
             run `client` in threads.
         max_staleness: seconds that lookups which allow it may reuse an answer; None takes the
@@ -46,6 +51,9 @@ class RedisRevocationList(RevocationList):
             evicts are revocations, so sessions that were ended come back.
         timeout: seconds that connecting may take, and each answer. Tasks that wait for a free
             connection wait until it is their turn, while others are being answered.
+        min_replicas: how many replicas must have a change before the call returns; None takes the
+            setting. A primary that reports fewer is not believed for reads either. Where fewer
+            confirm it in time, `RevocationListUnavailable`: the outcome is not known.
         clock: seconds, never going back; what `max_staleness` is measured by.
     """
 
@@ -61,6 +69,7 @@ class RedisRevocationList(RevocationList):
         max_staleness: float | None = None,
         allow_eviction: bool = False,
         timeout: float = 0.25,
+        min_replicas: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -68,7 +77,17 @@ class RedisRevocationList(RevocationList):
             raise InvalidSettings(
                 f"max_staleness is {max_staleness!r}; allowed: a number of seconds from 0 to 3,600."
             )
+        if min_replicas is not None and (
+            isinstance(min_replicas, bool)
+            or not isinstance(min_replicas, int)
+            or not 0 <= min_replicas <= MOST_REPLICAS
+        ):
+            raise InvalidSettings(
+                f"min_replicas is {min_replicas!r}; allowed: a whole number from 0 to "
+                f"{MOST_REPLICAS}."
+            )
         self._max_staleness = max_staleness
+        self._min_replicas = min_replicas
         self._answers = Answers(clock)
         self._asking = Asking(self._bindings, self._answers, clock, allow_eviction=allow_eviction)
         self._server = Connections(url, client, async_client, timeout, self._asking.forget)
@@ -86,12 +105,15 @@ class RedisRevocationList(RevocationList):
                     "RedisRevocationList has no server: set SESSION_REVOCATION_URL "
                     "(revocation_url), as in redis://localhost:6379/0, or give url= or client=."
                 )
-            check_url(settings.revocation_url)
-            self._server.url = settings.revocation_url
+            self._server.take_address(settings.revocation_url)
         wanted = settings.max_staleness if self._max_staleness is None else self._max_staleness
         bound_before = self._answers.max_staleness if self._bindings else wanted
         self._answers.max_staleness = min(wanted, bound_before)
         self._asking.where = self._server.where
+        wanted_replicas = (
+            settings.min_replicas if self._min_replicas is None else self._min_replicas
+        )
+        self._asking.min_replicas = max(self._asking.min_replicas, wanted_replicas)
         super().bind(settings)
 
     # The calls, plain and awaitable.
