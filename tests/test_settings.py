@@ -215,7 +215,7 @@ def test_every_field_has_its_setting() -> None:
         "revocation_url": "redis://localhost",
         "max_staleness": 1,
         "min_replicas": 1,
-            "on_event": print,
+        "on_event": print,
     }
     mapping = {"SESSION_" + name.upper(): value for name, value in given.items()}
     mapping |= {"SESSION_SECRET_KEYS": [SECRET], "SESSION_DIR": "sessions"}

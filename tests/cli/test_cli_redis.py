@@ -18,6 +18,8 @@ from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
     _check_clock,
     _check_durable,
     _check_eviction,
+    _check_latency,
+    _check_replicas,
     _check_role,
     _check_room,
     check_redis,
@@ -184,3 +186,31 @@ def test_a_server_that_does_not_let_itself_be_examined(server: RedisServer, run:
         (only,) = check_redis(url, 60)
         assert (only.level, "any" in only.text) == ("bad", False)
         client.acl_deluser("guest")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "to_write", "wanted", "may_fail_over", "level", "said"),
+    [
+        (0, "0", 0, False, "good", "none"),
+        (0, "0", 0, True, "bad", "SESSION_MIN_REPLICAS"),
+        (2, "1", 0, False, "bad", "SESSION_MIN_REPLICAS"),
+        (0, "1", 1, True, "bad", "refuses to answer"),
+        (1, "0", 1, True, "bad", "min-replicas-to-write 0; set it to 1"),
+        (2, "1", 1, True, "note", "could take over"),
+        (1, "1", 1, True, "good", "1 replicas"),
+        (1, None, 1, True, "good", "1 replicas"),
+    ],
+)
+def test_replicas(
+    replicas: int, to_write: str | None, wanted: int, may_fail_over: bool, level: str, said: str
+) -> None:
+    found = _check_replicas({"connected_slaves": replicas}, to_write, wanted, may_fail_over)
+    assert (found.level, said in found.text) == (level, True)
+
+
+def test_latency(server: RedisServer) -> None:
+    with server.client() as client:
+        assert _check_latency(client, b"dcs2", 60).level == "good"
+        found = _check_latency(client, b"dcs2", 1e-9)
+    assert found.level == "bad"
+    assert "time-out" in found.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -255,16 +256,23 @@ def cluster(make_redis_server: MakeServer) -> Cluster:
     return Cluster(make_redis_server)
 
 
+# redis-py drops its connections to nodes that left or changed places, and does not close them.
+DROPS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.mark.slow
+@DROPS
 @pytest.mark.parametrize("replicas", [0, 1])
 def test_on_a_cluster(cluster: Cluster, replicas: int) -> None:
     """Through a failover: what one replica has is there afterwards."""
-    one = bound(cluster.url, min_replicas=replicas)
+    one = bound(cluster.url, min_replicas=replicas, timeout=10 if replicas else 2)
     scope = session()
     work_through_plain(one)
 
     async def work() -> None:
-        await asyncio.gather(*(work_through(one) for _ in range(100)))
+        await work_through(one)
+        if replicas:
+            await asyncio.gather(*(work_through(one) for _ in range(100)))
         await one.aclose()
 
     asyncio.run(work())
@@ -283,6 +291,7 @@ def test_on_a_cluster(cluster: Cluster, replicas: int) -> None:
 
 
 @pytest.mark.slow
+@DROPS
 def test_on_a_cluster_that_hangs(cluster: Cluster) -> None:
     one = bound(cluster.url, timeout=0.3)
     scope = session()
@@ -301,6 +310,7 @@ def test_on_a_cluster_that_hangs(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
+@DROPS
 def test_a_cluster_whose_nodes_changed_places(cluster: Cluster) -> None:
     one = bound(cluster.url)
     scope = session()
@@ -318,3 +328,46 @@ def test_a_cluster_whose_nodes_changed_places(cluster: Cluster) -> None:
     asyncio.run(work())
     wait_until(lambda: ends(one, session()), "no primary after the failover")
     assert one.lookup((scope,)).epochs == (LAST_EPOCH,)
+
+
+# What a user of the servers must be allowed
+
+
+def rights(kind: str) -> list[str]:
+    """As docs/lists.md gives them."""
+    table = (Path(__file__).parents[2] / "docs" / "lists.md").read_text()
+    base = re.findall(r"^\| one, or behind Sentinels \| `([^`]*)`", table, re.MULTILINE)[0]
+    more = re.findall(r"^\| Cluster \| the same and `([^`]*)`", table, re.MULTILINE)[0]
+    return [*base.split(), "+wait", *(more.split() if kind == "Cluster" else ())]
+
+
+def limit(servers: list[RedisServer], allowed: list[str]) -> None:
+    for server in servers:
+        with server.client() as client:
+            client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hidden", *allowed)
+
+
+@pytest.mark.slow
+def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinels) -> None:
+    limit([sentinels.primary, *sentinels.replicas], rights("one"))
+    one = bound(sentinels.url.replace("//", "//app:hidden@"), min_replicas=1)
+    work_through_plain(one)
+
+    async def work() -> None:
+        await work_through(one)
+        await one.aclose()
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_the_rights_that_the_documents_give_on_a_cluster(cluster: Cluster) -> None:
+    limit(cluster.servers, rights("Cluster"))
+    one = bound(cluster.url.replace("//", "//app:hidden@"), min_replicas=1)
+    work_through_plain(one)
+
+    async def work() -> None:
+        await work_through(one)
+        await one.aclose()
+
+    asyncio.run(work())

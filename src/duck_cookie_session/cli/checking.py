@@ -194,7 +194,13 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     elif settings.revocation_url is not None:
         from .redis_checks import check_redis
 
-        yield from check_redis(settings.revocation_url, settings.clock_skew)
+        yield from check_redis(
+            settings.revocation_url,
+            settings.clock_skew,
+            scope=connector.rules.scopes.everything,
+            min_replicas=settings.min_replicas,
+            timeout=getattr(revocations, "timeout", 0.25),
+        )
     elif not revocations.persistent:
         yield bad("durable", "no: it ends with its process; use SQLiteRevocationList")
     else:

@@ -9,6 +9,8 @@ from typing import Any
 
 import redis
 
+from ..revocation._redis_address import pools_of, read_address
+from ..revocation._redis_format import key_of
 from .findings import Finding, bad, good, note
 
 TIMEOUT = 5
@@ -16,28 +18,55 @@ FULL = 0.8
 """Part of maxmemory above which the server counts as nearly full."""
 
 
-def check_redis(url: str, clock_skew: float) -> Iterator[Finding]:
-    """Whether the server is durable and does not evict, its room, its role and its clock.
+LOOKUPS = 20
+"""Questions that the latency is measured by."""
+
+SLOW = 0.5
+"""Part of the list's time-out above which the slowest answer counts as too slow."""
+
+
+def check_redis(
+    url: str,
+    clock_skew: float,
+    *,
+    scope: bytes = bytes(8) + b"*",
+    min_replicas: int = 0,
+    timeout: float = 0.25,
+) -> Iterator[Finding]:
+    """Whether the server is durable and does not evict, its replicas, room, role, clock and speed.
 
     Args:
-        url: as in SESSION_REVOCATION_URL.
+        url: as in SESSION_REVOCATION_URL; behind Sentinels the primary is looked at, of a Cluster
+            the node that keeps this application's list.
         clock_skew: seconds that clocks may differ by.
+        scope: one of the application's.
+        min_replicas: as in SESSION_MIN_REPLICAS.
+        timeout: seconds that the list waits for an answer.
     """
     try:
-        with contextlib.closing(_client(url)) as client:
+        with contextlib.ExitStack() as stack:
+            client = whole = read_address(url).connect(TIMEOUT)
+            stack.callback(_disconnect, whole)
+            if hasattr(whole, "get_node_from_key"):
+                client = whole.get_redis_connection(whole.get_node_from_key(key_of(scope)))
             info = client.info()
             yield _check_role(info)
             yield _check_durable(info, _configured(client, "appendfsync"))
+            yield _check_replicas(
+                info, _configured(client, "min-replicas-to-write"), min_replicas, "+" in url[:16]
+            )
             yield _check_eviction(info)
             yield _check_room(info)
             yield _check_clock(client, clock_skew)
-    except redis.RedisError as error:
+            yield _check_latency(client, key_of(scope), timeout)
+    except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
         # Its class alone: the text may hold the address with its password.
         yield bad("server", f"could not be examined ({type(error).__name__}): is INFO allowed?")
 
 
-def _client(url: str) -> Any:
-    return redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+def _disconnect(client: Any) -> None:
+    for pool in pools_of(client):
+        pool.disconnect()
 
 
 def _configured(client: Any, name: str) -> str | None:
@@ -67,6 +96,25 @@ def _check_durable(info: dict[str, Any], fsync: str | None) -> Finding:
     return note("durable", "appendonly is on; appendfsync can't be seen here (CONFIG not allowed)")
 
 
+def _check_replicas(
+    info: dict[str, Any], to_write: str | None, min_replicas: int, may_fail_over: bool
+) -> Finding:
+    """Whether another server that takes over would have what was acknowledged."""
+    replicas = int(info.get("connected_slaves") or 0)
+    text = f"{replicas} replicas, min_replicas {min_replicas}"
+    if not replicas and not may_fail_over and not min_replicas:
+        return good("replicas", "none: no other server takes over")
+    if not min_replicas:
+        return bad("replicas", f"{text}: a failover loses what they lack; SESSION_MIN_REPLICAS")
+    if replicas < min_replicas:
+        return bad("replicas", f"{text}: the list refuses to answer until they are back")
+    if to_write == "0":
+        return bad("replicas", f"{text}, but min-replicas-to-write 0; set it to {min_replicas}")
+    if replicas > min_replicas:
+        return note("replicas", f"{text}: one without the newest revocations could take over")
+    return good("replicas", text)
+
+
 def _check_eviction(info: dict[str, Any]) -> Finding:
     policy = info.get("maxmemory_policy")
     if policy == "noeviction":
@@ -94,3 +142,19 @@ def _check_clock(client: Any, clock_skew: float) -> Finding:
     if off > clock_skew:
         return bad("clock", f"{text}, clock_skew allows {clock_skew:g} s: set both by NTP")
     return good("clock", text)
+
+
+def _check_latency(client: Any, key: bytes, timeout: float) -> Finding:
+    took = []
+    for _ in range(LOOKUPS):
+        began = time.perf_counter()
+        client.execute_command("MGET", key)
+        took.append(time.perf_counter() - began)
+    took.sort()
+    text = (
+        f"{took[len(took) // 2] * 1_000:.1f} ms, at most {took[-1] * 1_000:.1f} ms "
+        f"in {LOOKUPS} questions; time-out {timeout * 1_000:.0f} ms"
+    )
+    if took[-1] > SLOW * timeout:
+        return bad("latency", f"{text}: too near; a nearer server or a longer timeout=")
+    return good("latency", text)

@@ -253,3 +253,21 @@ def timeout_of(client: Any) -> float | None:
         return 1.0  # no client of redis-py's
     timeout: float | None = options.get("socket_timeout", _DEFAULT_TIMEOUT.default)
     return timeout
+
+
+def is_cluster(client: Any) -> bool:
+    """Whether it is a client of a Cluster."""
+    return hasattr(client, "nodes_manager")
+
+
+def pools_of(client: Any) -> list[Any]:
+    """The pools of a client: to each node, or to the server and to each Sentinel."""
+    if is_cluster(client):
+        of_nodes, known = client.nodes_manager, {}
+        known.update(of_nodes.startup_nodes)
+        known.update(of_nodes.nodes_cache)
+        clients = [node.redis_connection for node in known.values()]
+    else:
+        asked = getattr(client.connection_pool, "sentinel_manager", None)
+        clients = [client, *(asked.sentinels if asked else ())]
+    return [one.connection_pool for one in clients if one is not None]

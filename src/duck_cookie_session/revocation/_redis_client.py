@@ -21,7 +21,15 @@ from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError as NoScriptError
 
 from ..errors import InvalidArgument, RevocationListUnavailable
-from ._redis_address import CONNECTIONS, Address, check_client, read_address, timeout_of
+from ._redis_address import (
+    CONNECTIONS,
+    Address,
+    check_client,
+    is_cluster,
+    pools_of,
+    read_address,
+    timeout_of,
+)
 from ._redis_format import key_of
 from ._turns import NoAnswer, Turns
 
@@ -114,7 +122,7 @@ class Connections:
         with self.lock:
             client, self._client = self._client, None
         if client is not None:
-            for pool in _pools(client):
+            for pool in pools_of(client):
                 pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
@@ -122,10 +130,10 @@ class Connections:
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is None or client is self._given_async:
             return
-        if _is_cluster(client):
+        if is_cluster(client):
             await client.aclose()
         else:
-            for pool in _pools(client):
+            for pool in pools_of(client):
                 await pool.disconnect()
 
     def run(self, scope: bytes, steps: Steps[Result]) -> Result:
@@ -230,7 +238,7 @@ class Connections:
         if isinstance(command, Replicated):
             return self._replicate(client, command, scope)
         if isinstance(command, Locate):
-            if command is Locate.NODES and _is_cluster(client):
+            if command is Locate.NODES and is_cluster(client):
                 client.nodes_manager.initialize()
             elif command is Locate.PRIMARY and _knows_sentinels(client):
                 client.connection_pool.get_master_address()
@@ -242,20 +250,26 @@ class Connections:
         if isinstance(command, Replicated):
             return await self._replicate_async(client, command, scope)
         if isinstance(command, Locate):
-            if _is_cluster(client):
+            if is_cluster(client):
                 await client.initialize()
                 if command is Locate.NODES:
                     await client.nodes_manager.initialize()
             elif command is Locate.PRIMARY and _knows_sentinels(client):
                 await client.connection_pool.get_master_address()
             return None
-        return await client.execute_command(*command, **_node(client, command, scope))
+        try:
+            return await client.execute_command(*command, **_node(client, command, scope))
+        except AttributeError as error:
+            if not is_cluster(client):
+                raise
+            # redis-py's: one task learns of the nodes anew and closes what another writes to.
+            raise NotConnected("the connection was closed beside this call") from error
 
     def _replicate(self, client: Any, step: Replicated, scope: bytes) -> list[Any]:
         """A command and WAIT, written in one go, so that no other connection gets in between."""
         for last in (False, True):
             one = client
-            if _is_cluster(client):
+            if is_cluster(client):
                 one = client.get_redis_connection(client.get_node_from_key(key_of(scope)))
             pipe = one.pipeline(transaction=False)
             for command in (step.command, self._wait(client, step)):
@@ -269,7 +283,7 @@ class Connections:
     async def _replicate_async(self, client: Any, step: Replicated, scope: bytes) -> list[Any]:
         """`_replicate`, awaitable."""
         commands = [step.command, self._wait(client, step)]
-        if not _is_cluster(client):
+        if not is_cluster(client):
             pipe = client.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
@@ -321,23 +335,6 @@ def _good(replies: list[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise reply
     return replies
-
-
-def _is_cluster(client: Any) -> bool:
-    return hasattr(client, "nodes_manager")
-
-
-def _pools(client: Any) -> list[Any]:
-    """The pools of a client: to each node, or to the server and to each Sentinel."""
-    if _is_cluster(client):
-        of_nodes, known = client.nodes_manager, {}
-        known.update(of_nodes.startup_nodes)
-        known.update(of_nodes.nodes_cache)
-        clients = [node.redis_connection for node in known.values()]
-    else:
-        asked = getattr(client.connection_pool, "sentinel_manager", None)
-        clients = [client, *(asked.sentinels if asked else ())]
-    return [one.connection_pool for one in clients if one is not None]
 
 
 def _knows_sentinels(client: Any) -> bool:

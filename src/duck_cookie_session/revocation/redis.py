@@ -86,6 +86,7 @@ class RedisRevocationList(RevocationList):
                 f"min_replicas is {min_replicas!r}; allowed: a whole number from 0 to "
                 f"{MOST_REPLICAS}."
             )
+        self.timeout: float = timeout
         self._max_staleness = max_staleness
         self._min_replicas = min_replicas
         self._answers = Answers(clock)
