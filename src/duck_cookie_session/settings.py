@@ -91,11 +91,11 @@ class SessionSettings:
             redis+sentinel://, redis+cluster:// and rediss+ of both), for RedisRevocationList.
         max_staleness: seconds that a network list may reuse an answer for reads, 0. Weakens: a
             revocation made on another node is seen that much later.
-        on_event: called with a `SessionEvent` after each thing that happened to a session, in the
-            thread or task that did it; or the dotted path to it. None: nothing is called.
         min_replicas: how many replicas of a Redis must have a revocation before the call returns,
             0; a primary that reports fewer is not believed at all. With 0, what a primary passed on
             to nobody is lost when another takes its place.
+        on_event: called with a `SessionEvent` after each thing that happened to a session, in the
+            thread or task that did it; or the dotted path to it. None: nothing is called.
     """
 
     # As they are once checked; what may be given is in `__init__`.

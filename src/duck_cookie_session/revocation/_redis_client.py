@@ -39,7 +39,10 @@ _KEYLESS = frozenset({"INFO", "TIME", "SCAN"})
 _ANYWHERE: dict[str, Any] = {}
 # ValueError: somebody else wrote under our keys
 _FAILURES = (RedisError, RedisClusterException, OSError, ValueError)
-_OF_TIMEOUT = 0.8  # that WAIT may take, so that its answer arrives in time
+# Seconds before the time-out when WAIT ends, and at least this part of it: a server looks at its
+# clock ten times a second, so the answer may come a tenth later than asked for.
+_IN_TIME = 0.15
+_AT_LEAST = 0.4
 
 
 class Locate(Enum):
@@ -305,7 +308,8 @@ class Connections:
     def _wait(self, client: Any, step: Replicated) -> tuple[str, int, int]:
         given = client is self._given or client is self._given_async
         timeout = (timeout_of(client) if given else None) or self._timeout
-        return "WAIT", step.replicas, max(1, int(timeout * _OF_TIMEOUT * 1_000))
+        seconds = max(timeout - _IN_TIME, timeout * _AT_LEAST)
+        return "WAIT", step.replicas, max(1, int(seconds * 1_000))
 
 
 async def _write_both(node: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
