@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib import import_module
+from inspect import iscoroutinefunction
 from os import PathLike, fspath
 from typing import Any
 
@@ -124,7 +125,7 @@ def keys_up_to(most: int) -> Callable[[str, Any], tuple[str, ...]]:
 
 
 def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
-    """Something to call, or the dotted path to it."""
+    """Something to call that does its work when called, or the dotted path to it."""
     allowed = "something to call, the dotted path to it, or None"
     if isinstance(value, str):
         module, _, attribute = value.rpartition(".")
@@ -136,6 +137,8 @@ def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
             ) from error
     if value is not None and not callable(value):
         raise fail(name, f"is a {type(value).__name__}", allowed)
+    if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        raise fail(name, "is a coroutine function, which nobody would await", "a plain one")
     return value  # type: ignore[no-any-return]  # checked just now
 
 

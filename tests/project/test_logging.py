@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -46,6 +47,30 @@ def test_an_error_report_with_local_variables_shows_no_data(node: Node) -> None:
             seen.add(name)
             assert not any(hidden in repr(value) for hidden in (USER, VALUE, token)), name
     assert {"base", "claims", "data", "plan", "request", "rules", "self"} <= seen
+
+
+def test_nor_one_of_an_outage(make_node: Callable[..., Node], clock: Clock) -> None:
+    revocations = SwitchableList(clock)
+    node = make_node(revocations)
+    token = node.connector.set_session(None, {"user": USER, "value": VALUE})
+    revocations.down = True
+
+    async def awaited() -> None:
+        await node.request(token).aload()
+
+    for read in (
+        lambda: node.request(token).get("value"),
+        lambda: node.request(token).session_id,
+        lambda: asyncio.run(awaited()),
+    ):
+        with pytest.raises(RevocationListUnavailable) as caught:
+            read()
+        for frame, _ in traceback.walk_tb(caught.tb):
+            if frame.f_code.co_filename == __file__:
+                continue
+            for name, value in frame.f_locals.items():
+                shown = repr(value)
+                assert not any(hidden in shown for hidden in (USER, VALUE, token)), name
 
 
 def messages(log: pytest.LogCaptureFixture) -> list[str]:

@@ -708,3 +708,8 @@ def test_fork_while_threads_are_at_work(tmp_path: Path) -> None:
         """
     )
     assert said == "done"
+
+
+def test_a_clock_that_is_no_clock_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="clock is a int"):
+        SessionStorageConnector(MemoryRevocationList, settings=make_settings(), clock=5)  # type: ignore

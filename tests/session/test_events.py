@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -145,9 +146,39 @@ def test_given_to_the_connector_it_counts_before_the_setting(clock: Clock) -> No
 
 def test_named_by_its_path(make_node: MakeNode, clock: Clock) -> None:
     assert make_settings(on_event="builtins.print").on_event is print
-    for wrong in ("no.such.module", "builtins.no_such_name", "print", 7):
-        with pytest.raises(InvalidSettings, match=r"on_event \(SESSION_ON_EVENT\)"):
-            make_settings(on_event=wrong)
+
+
+async def _awaitable(event: SessionEvent) -> None:
+    raise AssertionError("nobody awaits it")
+
+
+class _AwaitableObject:
+    async def __call__(self, event: SessionEvent) -> None:
+        raise AssertionError("nobody awaits it")
+
+
+WRONG = ("no.such.module", "builtins.no_such_name", "print", 7, _awaitable, _AwaitableObject())
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_nobody_could_call_is_refused(clock: Clock, wrong: Any) -> None:
+    with pytest.raises(InvalidSettings, match=r"on_event \(SESSION_ON_EVENT\)"):
+        make_settings(on_event=wrong)
+    with pytest.raises(InvalidSettings, match=r"on_event \(SESSION_ON_EVENT\)"):
+        SessionStorageConnector(
+            lambda: MemoryRevocationList(clock), settings=make_settings(), on_event=wrong
+        )
+
+
+class _Told(list[SessionEvent]):
+    def __call__(self, event: SessionEvent) -> None:
+        self.append(event)
+
+
+def test_a_callable_that_is_false_is_called(make_node: MakeNode, clock: Clock) -> None:
+    own = _Told()
+    make_node(MemoryRevocationList(clock), on_event=own).start(n=1)
+    assert len(own) == 1
 
 
 @pytest.mark.parametrize("field", ["kind", "time", "session_id"])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duck_cookie_session import InvalidArgument
-from duck_cookie_session.session.values import Expiry, subject_text
+from duck_cookie_session.session.values import Expiry, as_datetime, subject_text
 from duck_cookie_session.token.claims import MAX_LIFETIME, MAX_TIME
 
 
@@ -105,3 +105,7 @@ def test_what_is_no_subject(subject: Any) -> None:
     with pytest.raises(InvalidArgument, match="A subject ") as refused:
         subject_text(subject)
     assert "anna" not in str(refused.value)
+
+
+def test_the_latest_time_that_claims_hold_is_shown_as_the_latest_that_python_has() -> None:
+    assert as_datetime(MAX_TIME) == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -52,12 +52,12 @@ class SessionStorageConnector:
             several connectors.
         settings: the application's; None reads those of Duck.
         clock: seconds since 1970.
-        on_event: called with each `SessionEvent`; None takes the setting.
+        on_event: as the setting, which None takes.
 
     Raises:
         NonPersistentStorageError: a connector over another non-persistent list is open.
-        InvalidArgument: `settings` are no SessionSettings.
-        InvalidSettings: what is given as storage is no revocation list, or has no folder.
+        InvalidArgument: `settings` are no SessionSettings, or `clock` can't be called.
+        InvalidSettings: the storage gives no revocation list, or has no folder; or `on_event`.
     """
 
     settings: SessionSettings
@@ -256,6 +256,7 @@ class SessionStorageConnector:
         """
         rules = self.rules
         opened = rules.open(token)
+        del token  # error reports show local variables
         if isinstance(opened, Refusal):
             return rules.refuse(opened)
         # The usual case at once; whatever is out of the ordinary is left to the steps.
@@ -273,7 +274,9 @@ class SessionStorageConnector:
 
     async def aload(self, token: object) -> Opened | Refusal:
         """`load`, awaitable."""
-        return await self.arun(self.load_steps(token))
+        steps = self.load_steps(token)
+        del token  # error reports show local variables
+        return await self.arun(steps)
 
     def load_steps(self, token: object, *, fresh: bool = False) -> Steps[Opened | Refusal]:
         """Open a token and ask the list whether it still stands.
@@ -282,6 +285,7 @@ class SessionStorageConnector:
             fresh: do not let the list reuse an older answer.
         """
         opened = self.rules.open(token)
+        del token  # error reports show local variables
         if isinstance(opened, Refusal):
             return self.rules.refuse(opened)
         return (yield from self.rules.check_steps(opened, fresh=fresh))

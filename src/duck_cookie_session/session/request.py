@@ -196,18 +196,16 @@ class RequestSession:
         """Open the token and ask the list, before anything touches the contents."""
         if self.loaded or self.found is not None:
             return
-        token = self.token
-        if token:
-            self.found = self._ask(token)
+        if self.token:
+            self.found = self._ask(self.token)
 
     async def acheck(self) -> None:
         """`check`, awaitable."""
         if self.loaded or self.found is not None:
             return
-        token = self.token
-        if token:
+        if self.token:
             try:
-                self.found = await self.connector.aload(token)
+                self.found = await self.connector.aload(self.token)
             except RevocationListUnavailable:
                 self.list_failed = True
                 raise
@@ -227,9 +225,12 @@ class RequestSession:
                 else:
                     self.ready = True
                 return
-            token = self._cookie if type(self._cookie) is str else self.token
-            if self.found is None and token:
-                self.found = self._ask(token)
+            if self.found is None:
+                token = self._cookie if type(self._cookie) is str else self.token
+                try:
+                    self.found = self._ask(token) if token else None
+                finally:
+                    del token  # error reports show local variables
             found = self.found
             dict.clear(data)
             if isinstance(found, Opened):
@@ -255,6 +256,7 @@ class RequestSession:
             return connector.load(token)
         except RevocationListUnavailable:
             self.list_failed = True
+            del token  # error reports show local variables
             raise
 
     def switch(self, data: Data, token: str | None) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .._checks import check_callable
 from .._cookie import set_cookie
 from .._log import logger
 from ..errors import (
@@ -61,6 +62,9 @@ class Rules:
         clock: seconds since 1970, `time.time`.
         stats: where things are counted.
         on_event: what is told of them; None: as the settings say.
+
+    Raises:
+        InvalidArgument, InvalidSettings: `clock` or `on_event` can't be called.
     """
 
     def __init__(
@@ -83,7 +87,9 @@ class Rules:
         self.line_bytes: int = len(set_cookie(settings, "-", math.ceil(settings.absolute_age))) - 1
         self.last_standing: Standing | None = None  # what stood when the list was last asked
         self._clock = clock
-        on_event = on_event or settings.on_event
+        if not callable(clock):
+            raise InvalidArgument(f"clock is a {type(clock).__name__}; it must be callable.")
+        on_event = settings.on_event if on_event is None else check_callable("on_event", on_event)
         self.events: Events | None = None if on_event is None else Events(on_event, self.now_ms)
         self._absolute_age_ms = math.floor(settings.absolute_age * 1000)
         self._retention_us = int((settings.absolute_age + settings.clock_skew) * 1_000_000)

@@ -17,11 +17,12 @@ from ..token.stored import as_stored, stored_type
 _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 253_402_300_799_000  # the end of the year 9999; claims can hold later times
 
 
 def as_datetime(milliseconds: int) -> datetime:
-    """A time that is kept as milliseconds since 1970, aware, UTC."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
+    """A time that is kept as milliseconds since 1970, aware, UTC; within year 9999."""
+    return EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_MS))
 
 
 def new_session_id() -> bytes:
