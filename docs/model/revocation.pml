@@ -105,6 +105,7 @@ typedef List {
   byte birth = 1;
   byte clock = BEFORE;      /* the last number given out; 0 before the first */
   byte newest = 1;            /* checkpoint; its reach is `clock` */
+  byte purged;              /* the machine's time when something was last purged */
   bit elsewhere;            /* the server or file is another than at the last raise */
   byte everything;          /* epochs; 0: no entry */
   byte subject;
@@ -185,7 +186,7 @@ hidden mtype verdict;
 #ifdef M_TOO_OLD_IS_A_PROOF
 #define too_old(t, l) false
 #else
-#define too_old(t, l) (token[t].reach + RETENTION < max(now, list[l].clock))
+#define too_old(t, l) (token[t].reach + RETENTION < max(now, max(list[l].clock, list[l].purged)))
 #endif
 
 /* A token against what stands: one lookup, judged in the code's order.
@@ -588,6 +589,12 @@ end:
 #define checkpoint_old(c) (list[l].reach[c] && list[l].replaced[c] + CHECKPOINTS_LIVE < now)
 
 /* What happens to clocks, servers and files. */
+#ifdef M_PURGE_NOT_REMEMBERED
+#define remember skip
+#else
+#define remember list[l].purged = max(now, list[l].purged)
+#endif
+
 active proctype World() {
   byte l, c;
 end:
@@ -636,6 +643,7 @@ end:
       list[1].birth = list[0].birth;
       list[1].clock = list[0].clock;
       list[1].newest = list[0].newest;
+      list[1].purged = list[0].purged;
       list[1].everything = list[0].everything;
       list[1].subject = list[0].subject;
       c = 0;
@@ -673,13 +681,13 @@ end:
   /* Entries and replaced checkpoints that are old enough go, one by one. */
   :: atomic { some_list(l);
     if
-    :: list[l].session[0] && entry_old(list[l].made[0]) -> list[l].session[0] = 0; list[l].made[0] = 0
-    :: list[l].session[1] && entry_old(list[l].made[1]) -> list[l].session[1] = 0; list[l].made[1] = 0
-    :: list[l].session[2] && entry_old(list[l].made[2]) -> list[l].session[2] = 0; list[l].made[2] = 0
-    :: list[l].subject && entry_old(list[l].subject) -> list[l].subject = 0
-    :: checkpoint_old(1) -> list[l].reach[1] = 0; list[l].replaced[1] = 0
-    :: checkpoint_old(2) -> list[l].reach[2] = 0; list[l].replaced[2] = 0
-    :: checkpoint_old(NAMES) -> list[l].reach[NAMES] = 0; list[l].replaced[NAMES] = 0
+    :: list[l].session[0] && entry_old(list[l].made[0]) -> list[l].session[0] = 0; list[l].made[0] = 0; remember
+    :: list[l].session[1] && entry_old(list[l].made[1]) -> list[l].session[1] = 0; list[l].made[1] = 0; remember
+    :: list[l].session[2] && entry_old(list[l].made[2]) -> list[l].session[2] = 0; list[l].made[2] = 0; remember
+    :: list[l].subject && entry_old(list[l].subject) -> list[l].subject = 0; remember
+    :: checkpoint_old(1) -> list[l].reach[1] = 0; list[l].replaced[1] = 0; remember
+    :: checkpoint_old(2) -> list[l].reach[2] = 0; list[l].replaced[2] = 0; remember
+    :: checkpoint_old(NAMES) -> list[l].reach[NAMES] = 0; list[l].replaced[NAMES] = 0; remember
     :: else
     fi;
     l = 0 }
