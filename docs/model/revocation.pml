@@ -10,9 +10,10 @@
  *
  *   judge            session/judging.py, Rules.judge; revocation/base.py, forgotten
  *   draw             revocation/_history.py, History.raised
- *   raise_scope      MemoryRevocationList._put, and what calls it
+ *   raise_...        MemoryRevocationList._put, and what calls it
  *   seal             session/sealing.py, _claims
- *   Node             check_steps, seal_steps, supersede_steps, delete_others_steps
+ *   Node             check_steps, seal_steps; a logout, delete_subject(), clear_all_sessions()
+ *   Request          forgotten_steps, supersede_steps, delete_others_steps, _end_loaded_steps
  *   World            clocks, purge, and what happens to servers and files
  *
  * How the check is done. Every raise that a list acknowledged is an *event*, a bit of a byte. A list
@@ -28,6 +29,9 @@
  * So what the list lost and no token tells is the one way in for a revoked token: it has no event
  * then. Numbers of the list's clock are small and machine clocks may stand still, so the two
  * histories after a restore give the same numbers out again: the worst case.
+ *
+ * Node does what takes one step, on either node; each Request is something of several steps, two of
+ * which are under way at a time. PROOFS_ONLY leaves them only the proof, ONE_BIRTH leaves out births.
  *
  * Each M_... is one rule left out; spin must find a counterexample then.
  */
@@ -51,7 +55,6 @@
 #ifndef AGE
 #define AGE 1      /* absolute_age, in the same steps */
 #endif
-
 #ifndef FAR
 #define FAR 0      /* 1: a node's clock stands still; 2: and the list's may be set back by any time */
 #endif
