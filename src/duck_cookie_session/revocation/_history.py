@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from .._log import logger
-from .base import CHECKPOINT_SECONDS, LAST_EPOCH, Binding, Witness, forgotten
+from .base import (
+    CHECKPOINT_SECONDS,
+    LAST_EPOCH,
+    Binding,
+    Standing,
+    Witness,
+    forgotten,
+)
 
 STRETCH_US = CHECKPOINT_SECONDS * 1_000_000
 _NONCES_KEPT = 1_024
@@ -100,6 +107,61 @@ class History(NamedTuple):
         # Nobody carries a checkpoint under which no number was given out.
         replaced = self if self.clock else None
         return self._replace(checkpoint=random_name(), made=now, clock=number), replaced
+
+
+Entry = tuple[int, int]
+"""Epoch, and when the entry was made."""
+
+ABSENT: Entry = (0, 0)
+
+
+class Kept(NamedTuple):
+    """What a file or a database keeps of one application beside its entries.
+
+    Attributes:
+        history: its history.
+        retention: microseconds that its entries live.
+    """
+
+    history: History
+    retention: int
+
+    @classmethod
+    def needed(cls, found: Kept | None, binding: Binding, now: int) -> Kept:
+        """What was found, and what this process needs kept; begun where it is not there yet."""
+        clock = 0 if found is None else found.history.clock
+        if found is None or (binding.keeps_birth and not found.history.birth):
+            history = History.begun(now, keeps_birth=binding.keeps_birth, clock=clock)
+        else:
+            history = found.history
+        kept = 0 if found is None else found.retention
+        return cls(history, max(kept, int(binding.retention * 1_000_000)))
+
+    def standing(
+        self,
+        entries: Sequence[Entry],
+        now: int,
+        *,
+        checkpoint: int,
+        kept: int,
+        keeps_birth: bool,
+    ) -> Standing:
+        """The answer to a lookup.
+
+        Args:
+            entries: of the scopes asked for, in their order.
+            now: the clock at this moment, microseconds.
+            checkpoint: the one whose reach is asked for; 0 for none.
+            kept: what is kept for that one if it was replaced, else 0.
+        """
+        history = self.history
+        epochs = tuple([epoch for epoch, _ in entries])
+        made = tuple([made for _, made in entries])
+        now = history.time(now)
+        if not keeps_birth:
+            return Standing(epochs, made, now, 0, 0, 0, 0)
+        reach = history.reach_of(checkpoint, kept)
+        return Standing(epochs, made, now, history.birth, history.checkpoint, history.clock, reach)
 
 
 def proves(

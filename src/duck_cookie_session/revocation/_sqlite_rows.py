@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from ._history import History, entry_range, random_name
+from ._history import Entry, History, Kept, entry_range, random_name
 
 FORMAT = 2
 """`PRAGMA user_version` of the file: the tables below."""
@@ -43,11 +42,6 @@ CREATE TABLE histories (
     "CREATE TABLE mark (mark INTEGER NOT NULL)",
 )
 
-Entry = tuple[int, int]
-"""Epoch, and when the entry was made."""
-
-ABSENT: Entry = (0, 0)
-
 _PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
 _PUT_HISTORY = (
     "INSERT OR REPLACE INTO histories "
@@ -55,18 +49,6 @@ _PUT_HISTORY = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, coalesce((SELECT mark FROM mark), 0))"
 )
 _NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
-
-
-class Kept(NamedTuple):
-    """What the file keeps of one application beside its entries.
-
-    Attributes:
-        history: its history.
-        retention: microseconds that its entries live.
-    """
-
-    history: History
-    retention: int
 
 
 def read(

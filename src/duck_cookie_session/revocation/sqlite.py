@@ -14,7 +14,9 @@ from .._forks import watch_forks
 from ..errors import InvalidArgument
 from ..settings import SessionSettings
 from ._history import (
+    ABSENT,
     History,
+    Kept,
     Nonces,
     checkpoint_scope,
     microseconds,
@@ -24,8 +26,6 @@ from ._history import (
 from ._sqlite_connections import Reader, Writer
 from ._sqlite_file import Database, explain
 from ._sqlite_rows import (
-    ABSENT,
-    Kept,
     count,
     epoch_of,
     keep,
@@ -295,13 +295,9 @@ class SQLiteRevocationList(RevocationList):
 
     def _kept_in(self, writer: Database, prefix: bytes) -> Kept:
         """What the file keeps of an application, and what this process needs it to keep."""
-        kept, binding = kept_of(writer.connection, prefix), self.binding(prefix)
-        if kept is None or (binding.keeps_birth and not kept.history.birth):
-            clock = 0 if kept is None else kept.history.clock
-            now = microseconds(self._clock)
-            begun = History.begun(now, keeps_birth=binding.keeps_birth, clock=clock)
-            kept = Kept(begun, 0 if kept is None else kept.retention)
-        return kept._replace(retention=max(kept.retention, self._retention(prefix)))
+        return Kept.needed(
+            kept_of(writer.connection, prefix), self.binding(prefix), microseconds(self._clock)
+        )
 
     def _retention(self, prefix: bytes) -> int:
         return int(self.binding(prefix).retention * 1_000_000)
