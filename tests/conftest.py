@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +17,7 @@ from tests.helpers import Clock, Node, SwitchableList, make_settings
 
 if TYPE_CHECKING:
     from tests.helpers.redis_server import RedisServer  # needs redis-py
+    from tests.helpers.sql_servers import SQLServer  # needs SQLAlchemy
 
 # A deadline would make the suite fail on a busy machine, and says nothing of the code. A node
 # serves all examples of a test: each has sessions of its own.
@@ -39,8 +40,8 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
-# Whoever asks for one of these talks to a server: one of Redis, or a served application.
-SERVERS = {"needs_redis", "started"}
+# Whoever asks for one of these talks to a server: Redis, a database, or a served application.
+SERVERS = {"needs_redis", "needs_sql", "started"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -185,3 +186,72 @@ def make_redis_server(needs_redis: None, tmp_path: Path) -> Iterator[Callable[..
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def needs_sql() -> None:
+    """Skips where SQLAlchemy is not installed."""
+    pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra `sql`)")
+
+
+def _one_of(name: str) -> Iterator[SQLServer]:
+    from tests.helpers.sql_servers import KINDS, why_not
+
+    reason = why_not(KINDS[name])
+    if reason is not None:
+        pytest.skip(reason)
+    server = KINDS[name](clock=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def one_postgresql(needs_sql: None) -> Iterator[SQLServer]:
+    """A server for all tests that leave it as it was; its clock can be moved."""
+    yield from _one_of("postgresql")
+
+
+@pytest.fixture(scope="session")
+def one_mariadb(needs_sql: None) -> Iterator[SQLServer]:
+    """The same of MariaDB."""
+    yield from _one_of("mariadb")
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def sql_kind(request: pytest.FixtureRequest, needs_sql: None) -> str:
+    """The test is run on each."""
+    from tests.helpers.sql_servers import KINDS, why_not
+
+    reason = why_not(KINDS[request.param])
+    if reason is not None:
+        pytest.skip(reason)
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def one_sql(sql_kind: str, request: pytest.FixtureRequest) -> SQLServer:
+    """The shared server of this kind."""
+    server: SQLServer = request.getfixturevalue(f"one_{sql_kind}")
+    return server
+
+
+@pytest.fixture
+def make_sql_server(sql_kind: str) -> Iterator[Callable[..., SQLServer]]:
+    """Makes servers that the test may kill: `make_sql_server("setting=value")`."""
+    from tests.helpers.sql_servers import KINDS
+
+    made: list[SQLServer] = []
+
+    def make(*options: str, start: bool = True, **arguments: Any) -> SQLServer:
+        made.append(KINDS[sql_kind](*options, **arguments))
+        if start:
+            made[-1].start()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.remove()

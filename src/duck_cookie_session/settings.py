@@ -87,8 +87,9 @@ class SessionSettings:
             keeps none. They take at most 4,096 bytes each on average, however much one visitor's
             session inflates to under `compress`: about 17 MB in all by default, as measured. A
             kept token is still checked for expiry and revocation at each read.
-        revocation_url: address of the shared list (redis://, rediss://, unix://,
-            redis+sentinel://, redis+cluster:// and rediss+ of both), for RedisRevocationList.
+        revocation_url: address of the shared list, for RedisRevocationList (redis://, rediss://,
+            unix://, redis+sentinel://, redis+cluster:// and rediss+ of both) or SQLRevocationList
+            (postgresql://, mariadb://, mysql://).
         max_staleness: seconds that a network list may reuse an answer for reads, 0. Weakens: a
             revocation made on another node is seen that much later.
         min_replicas: how many replicas of a Redis must have a revocation before the call returns,

@@ -8,7 +8,6 @@ port of the loopback, and can be killed, stopped, started again and copied. Its 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import pwd
 import shutil
@@ -21,6 +20,8 @@ from pathlib import Path
 
 import sqlalchemy
 
+from .fake_clock import FileClock, faketime
+
 PACKAGES = "postgresql mariadb-server faketime"
 _PASSWORD = "a password with / and @"
 _WAIT = 60  # seconds, for a busy machine
@@ -28,14 +29,9 @@ _WAIT = 60  # seconds, for a busy machine
 
 def why_not(kind: type[SQLServer]) -> str | None:
     """What is missing for servers of this kind; None where they can be started."""
-    if kind.binaries() is None or _faketime() is None:
+    if kind.binaries() is None or faketime() is None:
         return f"no {kind.name} with its tools and libfaketime: apt-get install {PACKAGES}"
     return None
-
-
-def _faketime() -> str | None:
-    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")  # noqa: PTH207  # an absolute pattern
-    return found[0] if found else None
 
 
 def _free_port() -> int:
@@ -46,10 +42,10 @@ def _free_port() -> int:
 
 
 class SQLServer:
-    """One server. `url` is its address; `move_clock` moves its clock while it runs.
+    """One server. `url` is its address.
 
     Args:
-        clock: whether its clock can be moved; without it runs at its usual speed.
+        clock: whether its clock can be moved, by `clock`; without, it runs at its usual speed.
         copy_of: another one, stopped, whose data it begins with.
     """
 
@@ -62,10 +58,7 @@ class SQLServer:
         self.data = self.directory / "data"
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._clock = self.directory / "clock" if clock else None
-        self._moved = 0.0
-        if self._clock is not None:
-            self._clock.write_text("+0", "utf-8")
+        self.clock = FileClock(self.directory / "clock") if clock else None
         self._own(self.directory)
         if copy_of is not None:
             subprocess.run(["cp", "-a", str(copy_of.data), str(self.data)], check=True)
@@ -114,14 +107,6 @@ class SQLServer:
                 result = connection.exec_driver_sql(statement)
                 rows = [tuple(row) for row in result] if result.returns_rows else []
         return rows
-
-    def move_clock(self, seconds: float) -> None:
-        """Move the server's clock, forth or back."""
-        assert self._clock is not None
-        self._moved += seconds
-        new = self._clock.with_suffix(".new")
-        new.write_text(f"{self._moved:+.3f}", "utf-8")
-        new.rename(self._clock)
 
     def pause(self) -> None:
         """Stop all its processes, as a machine does that hangs."""
@@ -178,16 +163,7 @@ class SQLServer:
         return done.stdout
 
     def _launch(self, *command: str) -> None:
-        environment = dict(os.environ)
-        if self._clock is not None:
-            library = _faketime()
-            assert library is not None
-            environment.update(
-                LD_PRELOAD=library,
-                FAKETIME_TIMESTAMP_FILE=str(self._clock),
-                FAKETIME_NO_CACHE="1",
-                FAKETIME_DONT_FAKE_MONOTONIC="1",
-            )
+        environment = {**os.environ, **(self.clock.environment() if self.clock else {})}
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
