@@ -419,7 +419,8 @@ def test_modules_that_are_not_api_are_marked_so() -> None:
         "session_storage_connector",
         "settings",
         *("revocation", "revocation.base", "revocation.memory"),
-        *("revocation.redis", "revocation.sqlite"),
+        *("revocation.history", "revocation.redis", "revocation.sql", "revocation.sqlite"),
+        *("testing", "testing.contract"),
         *("contrib", "contrib.asgi", "contrib.django", "contrib.django.apps", "contrib.duck"),
         *("contrib.flask", "contrib.prometheus"),
     }
@@ -433,7 +434,7 @@ FLOORS = (
     {"session"},
     {"response", "session_storage_connector"},
     {"engine", ""},
-    {"contrib"},
+    {"contrib", "testing"},
     {"demo"},
     {"cli"},
     {"contrib.django.management"},

@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONAL = ("duck", "redis", "flask", "django", "prometheus_client", "starlette")
+OPTIONAL = ("duck", "redis", "flask", "django", "prometheus_client", "sqlalchemy", "starlette")
 
 
 def run(*command: object, cwd: Path | None = None) -> str:
@@ -93,7 +93,7 @@ def test_it_imports_without_any_framework(python: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("revocation.redis", "redis")],
+    [("revocation.redis", "redis"), ("revocation.sql", "sql")],
 )
 def test_what_needs_an_extra_says_so(python: Path, tmp_path: Path, module: str, extra: str) -> None:
     program = (

@@ -12,7 +12,7 @@ from ..errors import InvalidSettings, RevocationListUnavailable
 from ..revocation.base import Survey
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
-from ..settings import SessionSettings, secret_bytes
+from ..settings import SessionSettings, is_sql_url, secret_bytes
 from .findings import Finding, bad, good, note
 from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown
 from .sources import Source, find
@@ -191,6 +191,10 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
         from .sqlite_checks import check_sqlite
 
         yield from check_sqlite(settings.session_dir)
+    elif settings.revocation_url is not None and is_sql_url(settings.revocation_url):
+        from .sql_checks import check_sql
+
+        yield from check_sql(revocations, connector.rules.scopes.everything, settings.clock_skew)
     elif settings.revocation_url is not None:
         from .redis_checks import check_redis
 

@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from ..revocation._sql_texts import DIALECTS, schema
 from . import checking, revoking, rotating, tokens
-from .output import UNREACHABLE, USAGE, UsageError, complain
+from .output import GOOD, UNREACHABLE, USAGE, UsageError, complain, say
 from .sources import HELP
 
 DESCRIPTION = "Encrypted cookie sessions: make secrets, look into tokens, revoke, check."
@@ -40,6 +41,12 @@ def demo(arguments: argparse.Namespace) -> int:
     from ..demo import run
 
     return run(check=arguments.check, redis=arguments.redis)
+
+
+def sql_schema(arguments: argparse.Namespace) -> int:
+    """Print the tables of SQLRevocationList."""
+    say(schema(arguments.server))
+    return GOOD
 
 
 PROGRAM = "duck-cookie-session"
@@ -111,6 +118,12 @@ COMMANDS: dict[str, Command] = {
         "look at settings, secrets and list: each line good, note or bad",
         ("{program} check --json",),
     ),
+    "sql-schema": Command(
+        sql_schema,
+        "print the statements that make the tables of SQLRevocationList",
+        ("{program} sql-schema postgresql",),
+        own=False,
+    ),
     "demo": Command(
         demo,
         "run two Duck nodes and a page to try them with",
@@ -153,14 +166,14 @@ def add_commands(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name != "demo" else ""),
+            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name not in ("sql-schema", "demo") else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if own and framework is None:
             command.add_argument(
                 "--settings", metavar="FILE", help=SETTINGS_HELP, default=argparse.SUPPRESS
             )
-        if name not in ("clear-all", "new-birth", "demo"):
+        if name not in ("clear-all", "new-birth", "sql-schema", "demo"):
             command.add_argument("--json", action="store_true", help="print JSON, for programs")
         _add_options(name, command)
 
@@ -191,6 +204,8 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--promoted", metavar="TIME", help="when the last node was promoted (default: now)"
         )
+    elif name == "sql-schema":
+        command.add_argument("server", choices=sorted(DIALECTS), help="which server they are for")
     elif name == "demo":
         command.add_argument("--check", action="store_true", help="walk the tour by program")
         command.add_argument("--redis", metavar="URL", help="revocation list on this Redis")

@@ -11,7 +11,7 @@ import redis
 
 from ..revocation._redis_address import pools_of, read_address
 from ..revocation._redis_format import key_of
-from .findings import Finding, bad, good, note
+from .findings import Finding, bad, check_clock, good, note
 
 TIMEOUT = 5
 FULL = 0.8
@@ -135,13 +135,7 @@ def _check_room(info: dict[str, Any]) -> Finding:
 def _check_clock(client: Any, clock_skew: float) -> Finding:
     before = time.time()
     seconds, micros = client.time()
-    after = time.time()
-    off = abs(seconds + micros / 1e6 - (before + after) / 2) - (after - before) / 2
-    off = max(off, 0.0)
-    text = f"{off:.3f} s apart from this machine's"
-    if off > clock_skew:
-        return bad("clock", f"{text}, clock_skew allows {clock_skew:g} s: set both by NTP")
-    return good("clock", text)
+    return check_clock(before, seconds + micros / 1e6, time.time(), clock_skew)
 
 
 def _check_latency(client: Any, key: bytes, timeout: float) -> Finding:

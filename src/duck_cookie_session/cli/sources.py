@@ -17,7 +17,7 @@ from ..revocation.memory import MemoryRevocationList
 from ..revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
 from ..session.duck import DUCK_SUBJECT_KEY, duck_settings, import_storage
-from ..settings import SessionSettings, setting_name
+from ..settings import SessionSettings, is_sql_url, setting_name
 from .output import UsageError
 from .users import DuckUsers, Users
 
@@ -34,6 +34,7 @@ IN_MEMORY = (
     "looked into from here, and ends with its process."
 )
 REDIS_LIST = "duck_cookie_session.revocation.redis.RedisRevocationList"
+SQL_LIST = "duck_cookie_session.revocation.sql.SQLRevocationList"
 
 HELP = f"""\
 Settings come from the first of these that is there:
@@ -125,7 +126,7 @@ def _from_mapping(name: str, mapping: Mapping[str, Any]) -> Source:
     settings = SessionSettings.from_mapping(mapping)
     storage = mapping.get("SESSION_STORAGE")
     if storage is None and settings.revocation_url is not None:
-        storage = REDIS_LIST
+        storage = SQL_LIST if is_sql_url(settings.revocation_url) else REDIS_LIST
     if storage is None and settings.session_dir is not None:
         storage = SQLiteRevocationList
     return Source(name, settings, import_storage(storage))

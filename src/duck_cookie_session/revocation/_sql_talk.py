@@ -209,6 +209,12 @@ class Talk:
         oldest = made / 1_000_000
         return Survey(entries, size, oldest, oldest + kept.retention / 1_000_000)
 
+    def durability(self) -> Steps[str]:
+        """See `SQLRevocationList.durability`."""
+        ((durability,),) = yield f"SELECT {self._dialect.durability}", ()
+        self._check_durable(durability)
+        return str(durability)
+
     # Parts of these.
 
     def _change(self, scope: bytes, read: tuple[bytes, ...], work: Work[Result]) -> Steps[Result]:

@@ -276,6 +276,8 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
     size=f"SELECT CAST(SUM(DATA_LENGTH + INDEX_LENGTH) AS SIGNED) {_OF_BOTH}",
 )
 
+DIALECTS = {"postgresql": POSTGRESQL, "mariadb": MARIADB}
+
 DURABLE = {
     "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
     "fsync": ("on",),
@@ -292,3 +294,12 @@ def not_durable(durability: str) -> str | None:
         if value not in DURABLE[name]:
             return setting
     return None
+
+
+def schema(dialect: str) -> str:
+    """The statements that make the tables, for whoever does not let applications make them.
+
+    Args:
+        dialect: a key of `DIALECTS`.
+    """
+    return "\n\n".join(f"{table};" for table in DIALECTS[dialect].tables)

@@ -17,20 +17,9 @@ from ..settings import SessionSettings
 from ._answers import Answers
 from ._sql_engines import Engines, NoTables
 from ._sql_talk import Talk
-from ._sql_texts import MARIADB, POSTGRESQL
 from .base import LAST_EPOCH, RevocationList, Standing, Survey, Witness
 
 _PURGED_AT_ONCE = 1_000
-
-
-def schema(dialect: str) -> str:
-    """The statements that make the tables, for whoever does not let applications make them.
-
-    Args:
-        dialect: "postgresql" or "mariadb".
-    """
-    tables = {"postgresql": POSTGRESQL, "mariadb": MARIADB}[dialect].tables
-    return "\n\n".join(f"{table};" for table in tables) + "\n"
 
 
 class SQLRevocationList(RevocationList):
@@ -219,6 +208,14 @@ class SQLRevocationList(RevocationList):
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; the bytes are those of both tables."""
         return self._reached.run(lambda: self._talk.survey(prefix))
+
+    def durability(self) -> str:
+        """The server's settings by which a raise is on its disk when it returns; for `check`.
+
+        Raises:
+            RevocationListUnavailable: they are others, or the server can't be asked.
+        """
+        return self._reached.run(self._talk.durability)
 
     def save(self) -> None:
         """Nothing to do: every raise was durable when it returned."""

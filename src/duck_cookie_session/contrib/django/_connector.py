@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from ...errors import InvalidSettings
 from ...revocation.sqlite import SQLiteRevocationList
 from ...session.connector import SessionStorageConnector
 from ...session.duck import DUCK_SUBJECT_KEY, import_storage
@@ -46,10 +47,25 @@ def read_settings() -> tuple[SessionSettings, StorageClass]:
     names = [name for name in dir(django_settings) if name.startswith(OURS)]
     given = {name: getattr(django_settings, name) for name in names}
     given["SESSION_COOKIE_SAMESITE"] = given["SESSION_COOKIE_SAMESITE"] or None
+    default: Any = SQLiteRevocationList
+    if given.get("SESSION_REVOCATION_DATABASE") is not None:
+        default = _use_database(given)
     settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
-    storage = import_storage(given.get("SESSION_STORAGE", SQLiteRevocationList))
+    storage = import_storage(given.get("SESSION_STORAGE", default))
     check_storage(storage, settings)
     return settings, storage
+
+
+def _use_database(given: dict[str, Any]) -> str:
+    """Put the address of an entry of DATABASES into the settings; what to store in by default."""
+    from ._database import database_url
+
+    if given.get("SESSION_REVOCATION_URL") is not None:
+        raise InvalidSettings(
+            "SESSION_REVOCATION_URL and SESSION_REVOCATION_DATABASE are both set; give one."
+        )
+    given["SESSION_REVOCATION_URL"] = database_url(given["SESSION_REVOCATION_DATABASE"])
+    return "duck_cookie_session.revocation.sql.SQLRevocationList"
 
 
 def _on_setting_changed(*, setting: str, **_: Any) -> None:

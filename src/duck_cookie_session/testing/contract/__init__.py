@@ -20,14 +20,14 @@ from typing import Any
 import pytest
 
 # Before they are imported, so that a failure shows what the list said.
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("calls", "history", "many")))
+pytest.register_assert_rewrite(*(f"{__name__}._{part}" for part in ("calls", "history", "many")))
 
-from .calls import Calls  # noqa: E402  # see above
-from .history import History  # noqa: E402
-from .many import Many  # noqa: E402
-from .parts import RETENTION as RETENTION  # noqa: E402
-from .parts import Application as Application  # noqa: E402
-from .parts import Part  # noqa: E402
+from ._calls import Calls  # noqa: E402  # see above
+from ._history import History  # noqa: E402
+from ._many import Many  # noqa: E402
+from ._parts import RETENTION as RETENTION  # noqa: E402
+from ._parts import Application as Application  # noqa: E402
+from ._parts import Part  # noqa: E402
 
 
 class RevocationListContract(Calls, History, Many):

@@ -15,8 +15,8 @@ from ...revocation.base import (
     MOST_SCOPES,
     RevocationList,
 )
-from .parts import RETENTION, Application, Part, needs, witness
-from .programs import compare
+from ._parts import RETENTION, Application, Part, needs, witness
+from ._programs import compare
 
 
 class Calls(Part):

@@ -11,7 +11,7 @@ from ...revocation.base import (
     LAST_EPOCH,
     RevocationList,
 )
-from .parts import RETENTION, Application, Part, asked, needs, witness
+from ._parts import RETENTION, Application, Part, asked, needs, witness
 
 
 class History(Part):

@@ -13,9 +13,9 @@ from ...revocation.base import (
     LAST_EPOCH,
     RevocationList,
 )
-from . import programs
-from .parts import Application, Part, needs
-from .programs import compare
+from . import _programs as programs
+from ._parts import Application, Part, needs
+from ._programs import compare
 
 
 class Many(Part):

@@ -15,7 +15,7 @@ from ...revocation.base import (
     Witness,
 )
 from ...settings import SessionSettings
-from .programs import Opener
+from ._programs import Opener
 
 RETENTION = 86_400 + 60
 """Seconds that entries of the contract's applications live."""
