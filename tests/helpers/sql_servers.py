@@ -7,6 +7,7 @@ port of the loopback, and can be killed, stopped, started again and copied. Its 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pwd
@@ -41,6 +42,9 @@ def _free_port() -> int:
         return port
 
 
+_templates: dict[type[SQLServer], Path] = {}
+
+
 class SQLServer:
     """One server. `url` is its address.
 
@@ -60,10 +64,21 @@ class SQLServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.clock = FileClock(self.directory / "clock") if clock else None
         self._own(self.directory)
-        if copy_of is not None:
-            subprocess.run(["cp", "-a", str(copy_of.data), str(self.data)], check=True)
-        else:
+        self.copy(self._template() if copy_of is None else copy_of.data, self.data)
+
+    @staticmethod
+    def copy(data: Path, to: Path) -> None:
+        """Copy the data of a server that is stopped."""
+        subprocess.run(["cp", "-a", str(data), str(to)], check=True)
+
+    def _template(self) -> Path:
+        """The data of an empty server, made once: it takes seconds."""
+        if type(self) not in _templates:
             self.make()
+            _templates[type(self)] = self.directory / "template"
+            self.data.rename(_templates[type(self)])
+            atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
+        return _templates[type(self)]
 
     @property
     def url(self) -> str:
@@ -121,8 +136,7 @@ class SQLServer:
             self._signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
-            for pid in self.data.glob("*.pid"):
-                pid.unlink()
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End it as one should, so that its folder can be copied."""
@@ -136,7 +150,8 @@ class SQLServer:
     def remove(self) -> None:
         """Kill it and remove its folder."""
         self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if _templates.get(type(self), Path()).parent != self.directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def log(self) -> str:
         return (self.directory / "log").read_text("utf-8", "replace")

@@ -27,6 +27,7 @@ from duck_cookie_session import (
     SQLiteRevocationList,
 )
 from duck_cookie_session.revocation.redis import RedisRevocationList
+from duck_cookie_session.settings import is_sql_url
 
 SECRET = "the secret that all processes of the fleet share"
 SLOTS = 24
@@ -53,7 +54,7 @@ class Plan:
     """What one process is to do.
 
     Attributes:
-        where: a Redis URL, or the folder of an SQLite list.
+        where: the URL of a Redis or a database, or the folder of an SQLite list.
         number: which process it is.
         seed: of its random choices.
         operations: how many at most.
@@ -61,7 +62,7 @@ class Plan:
         max_staleness: seconds.
         clock_offset: seconds that its clock is ahead.
         step: seconds by which its clock is set forward half-way; negative: back.
-        timeout: of the Redis list, seconds.
+        timeout: of a list on a server, seconds.
     """
 
     where: str
@@ -116,8 +117,12 @@ class Worker:
         settings = SessionSettings(
             secret_keys=SECRET, subject_key="user", max_staleness=plan.max_staleness
         )
-        if "://" in plan.where:
-            the_list: Any = RedisRevocationList(plan.where, timeout=plan.timeout)
+        if "://" in plan.where and is_sql_url(plan.where):
+            from duck_cookie_session.revocation.sql import SQLRevocationList  # needs SQLAlchemy
+
+            the_list: Any = SQLRevocationList(plan.where, timeout=plan.timeout)
+        elif "://" in plan.where:
+            the_list = RedisRevocationList(plan.where, timeout=plan.timeout)
         else:
             the_list = SQLiteRevocationList(plan.where, clock=self.clock, busy_timeout=30)
         self.connector = SessionStorageConnector(
