@@ -161,13 +161,15 @@ class _Bounded:
 
 def _until(steps: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
     """Steps of psycopg, which is told now and then that nothing came, given up after a while."""
+    from psycopg import OperationalError  # an OSError would be taken for a closed socket
+
     deadline = time.monotonic() + seconds
     try:
         state = next(steps)
         while True:
             ready = yield state
             if not ready and time.monotonic() > deadline:
-                raise TimeoutError(f"no answer within {seconds:g} seconds")
+                raise OperationalError(f"no answer within {seconds:g} seconds")
             state = steps.send(ready)
     except StopIteration as done:
         return done.value

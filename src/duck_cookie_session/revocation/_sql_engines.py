@@ -124,7 +124,8 @@ class Engines:
                         try:
                             return await acarry_out(make(), functools.partial(send, connection))
                         except BaseException:  # cancelled, too; raised on
-                            bound.reschedule(None)
+                            if not bound.expired():
+                                bound.reschedule(None)
                             await connection.invalidate()
                             raise
             except _FAILURES as error:
