@@ -299,8 +299,8 @@ class MariaDB(SQLServer):
             "CREATE DATABASE IF NOT EXISTS shop;\n"
             f"CREATE USER IF NOT EXISTS shop@'127.0.0.1' IDENTIFIED BY '{_PASSWORD}';\n"
             "GRANT ALL ON shop.* TO shop@'127.0.0.1';\n"
-            f"CREATE USER IF NOT EXISTS root@'127.0.0.1' IDENTIFIED BY '{_PASSWORD}';\n"
-            "GRANT ALL ON *.* TO root@'127.0.0.1';\n",
+            f"CREATE USER IF NOT EXISTS admin@'127.0.0.1' IDENTIFIED BY '{_PASSWORD}';\n"
+            "GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION;\n",
             "utf-8",
         )
         self._own(first)
@@ -313,7 +313,7 @@ class MariaDB(SQLServer):
 
     def as_root(self, *statements: str) -> None:
         """Statements that only the server's administrator may say."""
-        self.tool("mariadb", *self._there("root"), given=";\n".join(statements).encode())
+        self.tool("mariadb", *self._there("admin"), given=";\n".join(statements).encode())
 
     def dump(self) -> bytes:
         return self.tool("mariadb-dump", *self._there(), "shop")

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import RevocationListUnavailable
 from ._sql_drivers import make_async_engine, make_engine, read_url
-from ._sql_texts import POSTGRESQL, Rows, Statement
+from ._sql_texts import POSTGRESQL, Rows, Statement, in_hex
 from ._steps import PerLoop, Result, Steps, acarry_out, carry_out
 
 _TRIES = 4
@@ -97,7 +97,7 @@ class Engines:
             try:
                 with self._connected().connect() as connection:
                     try:
-                        return carry_out(make(), functools.partial(_send, connection))
+                        return carry_out(make(), functools.partial(self._send, connection))
                     except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
                         connection.invalidate()
                         raise
@@ -140,10 +140,15 @@ class Engines:
             return None
         return asyncio.get_running_loop().time() + self._timeout
 
+    def _send(self, connection: Any, statement: Statement) -> Rows:
+        return _rows(connection.exec_driver_sql(*self._spelled(statement)))
+
     async def _asend(self, bound: asyncio.Timeout, connection: Any, statement: Statement) -> Rows:
         bound.reschedule(self._deadline())
-        result = await connection.exec_driver_sql(*statement)
-        return _rows(result)
+        return _rows(await connection.exec_driver_sql(*self._spelled(statement)))
+
+    def _spelled(self, statement: Statement) -> Statement:
+        return statement if self.dialect is POSTGRESQL else in_hex(statement)
 
     def _make_tables(self) -> Steps[None]:
         for table in self.dialect.tables:
@@ -211,10 +216,6 @@ class Engines:
                 engine = make_async_engine(self._async_url, self._timeout)
                 self._async_engines.put(engine)
         return engine
-
-
-def _send(connection: Any, statement: Statement) -> Rows:
-    return _rows(connection.exec_driver_sql(*statement))
 
 
 def _rows(result: Any) -> Rows:

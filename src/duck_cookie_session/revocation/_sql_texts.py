@@ -23,6 +23,15 @@ Statement = tuple[str, tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
 
 
+def in_hex(statement: Statement) -> Statement:
+    """The statement with bytes spelled in hexadecimal digits: not all drivers of MariaDB can."""
+    text, values = statement
+    first, *parts = text.split("%s")
+    for value, part in zip(values, parts, strict=True):
+        first += ("UNHEX(%s)" if isinstance(value, bytes) else "%s") + part
+    return first, tuple([v.hex() if isinstance(v, bytes) else v for v in values])
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How one kind of server says it.
