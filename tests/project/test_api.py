@@ -419,7 +419,7 @@ def test_modules_that_are_not_api_are_marked_so() -> None:
         "session_storage_connector",
         "settings",
         *("revocation", "revocation.base", "revocation.memory"),
-        *("revocation.history", "revocation.redis", "revocation.sql", "revocation.sqlite"),
+        *("revocation.book", "revocation.redis", "revocation.sql", "revocation.sqlite"),
         *("testing", "testing.contract"),
         *("contrib", "contrib.asgi", "contrib.django", "contrib.django.apps", "contrib.duck"),
         *("contrib.flask", "contrib.prometheus"),

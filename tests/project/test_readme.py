@@ -41,6 +41,7 @@ from duck_cookie_session.session_storage_connector import import_storage
 from duck_cookie_session.token.payload import pack
 from tests.helpers import sent_cookie
 from tests.helpers.redis_server import RedisServer
+from tests.helpers.sql_servers import SQLServer
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -131,7 +132,8 @@ def test_snippets_pass_mypy(tmp_path: Path) -> None:
         if "/" in name or snippet.language != "python":
             continue  # the former are written without types, to be short
         paths.append(tmp_path / f"snippet_{name.replace('-', '_')}.py")
-        paths[-1].write_text(snippet.code, "utf-8")
+        code = snippet.code.replace("from shop.lists ", "from snippet_own_list ")
+        paths[-1].write_text(code, "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", *paths],
         cwd=ROOT,
@@ -215,6 +217,23 @@ def test_redis_settings_make_one_list_of_many_nodes(
     assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 3
     nodes[1].delete_session(token)
     assert [node.get_session(token) for node in nodes] == [None] * 3
+    for node in nodes:
+        node.close()
+
+
+def test_sql_settings_make_one_list_of_many_nodes(
+    one_sql: SQLServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    monkeypatch.setenv("REVOCATION_URL", one_sql.url)
+    found = _run("sql")
+    settings = SessionSettings.from_mapping(found)
+    storage = import_storage(found["SESSION_STORAGE"])
+    nodes = [SessionStorageConnector(storage, settings=settings) for _ in range(2)]
+    token = nodes[0].set_session(None, {"user": "alice"})
+    assert [node.get_session(token) for node in nodes] == [{"user": "alice"}] * 2
+    nodes[1].delete_session(token)
+    assert [node.get_session(token) for node in nodes] == [None] * 2
     for node in nodes:
         node.close()
 
@@ -317,6 +336,26 @@ def test_testing(name: str, clean_process: None) -> None:
         found["test_who"]()
     finally:
         found["connector"].close()
+
+
+@pytest.mark.slow
+def test_a_list_of_your_own_passes_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "lists.py").write_text(_code("own-list"), "utf-8")
+    (tmp_path / "test_lists.py").write_text(_code("own-list-tests"), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:randomly"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(r"^2\d passed in", done.stdout, re.MULTILINE), done.stdout + done.stderr
+
+
+def test_the_list_of_your_own_is_short() -> None:
+    lines = [line for line in _code("own-list").splitlines() if line.strip()]
+    assert len(lines) <= 60
 
 
 DJANGO = """

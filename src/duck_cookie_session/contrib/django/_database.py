@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import connections
-from django.utils.connection import ConnectionDoesNotExist
 
 from ...errors import InvalidSettings
 
@@ -41,12 +40,11 @@ def database_url(alias: object) -> str:
             f"SESSION_REVOCATION_DATABASE is a {type(alias).__name__}; allowed: the name of an "
             'entry of DATABASES, as "default".'
         )
-    try:
-        entry = connections[alias].settings_dict
-    except ConnectionDoesNotExist:
+    entry = connections.settings.get(alias)
+    if entry is None:
         raise InvalidSettings(
             f"SESSION_REVOCATION_DATABASE is {alias!r}, which DATABASES does not have."
-        ) from None
+        )
     backend = _ENGINES.get(entry["ENGINE"])
     if backend is None:
         raise InvalidSettings(
