@@ -23,6 +23,7 @@ SECTIONS = (
     "frameworks",
     "duck",
     "lists",
+    "sql",
     "processes",
     "growth",
     "macro",
