@@ -133,6 +133,10 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+PLAIN = ("sql-schema", "demo")
+"""Commands that say nothing of settings."""
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     made = argparse.ArgumentParser(
@@ -166,7 +170,8 @@ def add_commands(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name not in ("sql-schema", "demo") else ""),
+            epilog=f"example:\n{shown}"
+            + (f"\n\n{where}" if name not in ("sql-schema", "demo") else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if own and framework is None:

@@ -25,6 +25,7 @@ from .base import LAST_EPOCH, PREFIX_BYTES, Binding, Standing, Survey, Witness
 
 _SWEPT_AT_ONCE = 500
 _SWEEP_EVERY = 25  # raises
+_NOTED_FOR = 1_000_000  # microseconds that a purge goes on without saying so again
 _KINDS = (b"a", b"h", b"s", b"t", b"u")  # where a process begins to sweep
 
 
@@ -189,11 +190,16 @@ class Talk:
         if found.kept is None:
             return None, 0, 0
         kept = Kept.needed(found.kept, self._binding(prefix), found.now)
-        before = found.now - kept.retention
+        purged = kept.history.purged
+        is_noted = 0 <= found.now - purged < _NOTED_FOR
+        at = purged if is_noted else found.now
+        before = at - kept.retention
         first, end = entry_range(prefix)
         rows = yield NEXT, (max(first, start), end, limit)
         expired = [scope for scope, made in rows if made < before]
         if expired:
+            if not is_noted:
+                yield self._dialect.note_purge(prefix, at)
             yield remove(expired, before)
         return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
 

@@ -70,14 +70,14 @@ class Dialect:
     def read(self, prefix: bytes, scopes: tuple[bytes, ...]) -> Statement:
         """The history of an application and its entries: one atomic read."""
         history = (
-            f"SELECT prefix, birth, checkpoint, made, clock, retention, {self.now}, "  # noqa: S608  # constants only
+            f"SELECT prefix, birth, checkpoint, made, clock, purged, retention, {self.now}, "  # noqa: S608  # constants only
             f"{self.is_replica}, NULL FROM {HISTORIES} WHERE prefix = %s"
         )
         if not scopes:
             return history, (prefix,)
         marks = ", ".join(("%s",) * len(scopes))
         return (
-            f"{history} UNION ALL SELECT scope, epoch, made, 0, 0, 0, 0, 0, nonce "  # noqa: S608  # marks only
+            f"{history} UNION ALL SELECT scope, epoch, made, 0, 0, 0, 0, 0, 0, nonce "  # noqa: S608  # marks only
             f"FROM {ENTRIES} WHERE scope IN ({marks})",
             (prefix, *scopes),
         )
@@ -103,8 +103,8 @@ class Dialect:
         before, after = self.ignore
         return (
             f"{before} INTO {HISTORIES} "
-            "(prefix, birth, checkpoint, made, clock, retention, server) "
-            f"VALUES (%s, 0, 0, 0, 0, 0, '') {after}",
+            "(prefix, birth, checkpoint, made, clock, purged, retention, server) "
+            f"VALUES (%s, 0, 0, 0, 0, 0, 0, '') {after}",
             (prefix,),
         )
 
@@ -112,9 +112,20 @@ class Dialect:
         """Write the history of an application."""
         return (
             f"UPDATE {HISTORIES} SET birth = %s, checkpoint = %s, made = %s, clock = %s, "  # noqa: S608  # constants only
-            f"retention = %s, server = concat(CAST(%s AS {self.text}), {self.writer}) "
+            f"purged = %s, retention = %s, server = concat(CAST(%s AS {self.text}), {self.writer}) "
             "WHERE prefix = %s",
             (*kept.history, kept.retention, this_server, prefix),
+        )
+
+    def note_purge(self, prefix: bytes, now: int) -> Statement:
+        """Write that what has expired by now may be gone; hides nothing of who wrote the row."""
+        was = f"concat({self.this_server}, {self.written_by})"
+        will = f"concat({self.this_server}, {self.writer})"
+        return (
+            f"UPDATE {HISTORIES} SET purged = %s, "  # noqa: S608  # constants only
+            f"server = CASE WHEN server = {was} THEN {will} ELSE server END "
+            "WHERE prefix = %s AND purged < %s",
+            (now, prefix, now),
         )
 
     def put(self, *rows: tuple[bytes, int, int, bytes | None]) -> Statement:
@@ -168,15 +179,16 @@ class Found:
         kept, now, replica = None, 0, False
         entries: dict[bytes, Entry] = {}
         nonces: dict[bytes, bytes] = {}
-        for key, first, second, third, fourth, fifth, sixth, seventh, nonce in rows:
+        for key, first, second, *more, nonce in rows:
             if key != prefix:
                 entries[key] = first, second
                 if nonce is not None:
                     nonces[key] = nonce
             else:
-                now, replica = sixth, bool(seventh)
-                if fifth:  # else made just now, by whoever is about to fill it
-                    kept = Kept(History(first, second, third, fourth), fifth)
+                made, clock, purged, retention, now, is_replica = more
+                replica = bool(is_replica)
+                if retention:  # else made just now, by whoever is about to fill it
+                    kept = Kept(History(first, second, made, clock, purged), retention)
         return cls(kept, entries, nonces, now, replica)
 
     def epoch(self, scope: bytes) -> int:
@@ -201,6 +213,7 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
     checkpoint bigint NOT NULL,
     made bigint NOT NULL,
     clock bigint NOT NULL,
+    purged bigint NOT NULL,
     retention bigint NOT NULL,
     server text NOT NULL
 )""",
@@ -255,6 +268,7 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
     checkpoint bigint NOT NULL,
     made bigint NOT NULL,
     clock bigint NOT NULL,
+    purged bigint NOT NULL,
     retention bigint NOT NULL,
     server varchar(250) CHARACTER SET utf8mb4 NOT NULL
 ) ENGINE = InnoDB""",

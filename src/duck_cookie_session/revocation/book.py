@@ -56,7 +56,7 @@ class Book:
 
     def lookup(self, scopes: Sequence[bytes], checkpoint: int) -> Standing:
         """As `RevocationList.lookup`."""
-        name = checkpoint_scope(scopes[0], checkpoint)
+        name = checkpoint_scope(scopes[0][:PREFIX_BYTES], checkpoint)
         return self.kept.standing(
             [self.entries.get(scope, ABSENT) for scope in scopes],
             self._now,
@@ -91,7 +91,7 @@ class Book:
             witness,
             self.kept.history,
             everything=everything,
-            kept=self._epoch(checkpoint_scope(scope, witness.checkpoint)),
+            kept=self._epoch(checkpoint_scope(scope[:PREFIX_BYTES], witness.checkpoint)),
             now=self._now,
             retention=self.kept.retention,
         )
@@ -110,6 +110,10 @@ class Book:
         gone = [scope for scope in gone if _may_go(scope)]
         for scope in gone:
             del self.entries[scope]
+        if gone:
+            history = self.kept.history
+            history = history._replace(purged=max(self._now, history.purged))
+            self.kept = self.kept._replace(history=history)
         return len(gone)
 
     def survey(self, size: int | None) -> Survey:
@@ -135,7 +139,7 @@ class Book:
         floor = 0 if value == LAST_EPOCH else standing
         history, replaced = self.kept.history.raised(self._now, floor, elsewhere=self._elsewhere)
         if replaced is not None:
-            name = checkpoint_scope(scope, replaced.checkpoint)
+            name = checkpoint_scope(scope[:PREFIX_BYTES], replaced.checkpoint)
             self.entries[name] = (replaced.clock, history.clock)
         epoch = history.clock if value is None else value
         self.entries[scope] = (epoch, history.clock)
