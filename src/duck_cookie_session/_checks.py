@@ -14,7 +14,7 @@ from .errors import InvalidSettings
 
 MIN_SECRET_BYTES = 32
 
-REVOCATION_SCHEMES = (
+REDIS_SCHEMES = (
     "redis://",
     "rediss://",
     "unix://",
@@ -24,6 +24,9 @@ REVOCATION_SCHEMES = (
     "rediss+cluster://",
 )
 """Of the addresses that RedisRevocationList understands."""
+
+SQL_SCHEMES = ("postgresql", "mariadb", "mysql")
+"""The same of SQLRevocationList."""
 
 MOST_REPLICAS = 100
 
@@ -184,8 +187,19 @@ def check_audience(name: str, value: Any) -> str:
 
 
 def check_url(name: str, value: Any) -> str | None:
-    """The address of a shared list; never shown."""
-    if value is None or (isinstance(value, str) and value.startswith(REVOCATION_SCHEMES)):
+    """The address of a shared list, or None."""
+    if value is None or (isinstance(value, str) and _is_address(value)):
         return value
     # The value is not shown: an address may hold a password.
-    raise fail(name, "has another scheme", ", ".join(REVOCATION_SCHEMES) + " or None")
+    schemes = (*REDIS_SCHEMES, *(f"{scheme}://" for scheme in SQL_SCHEMES))
+    raise fail(name, "has another scheme", ", ".join(schemes) + " or None")
+
+
+def is_sql_url(url: str) -> bool:
+    """Whether an address is for SQLRevocationList; a driver may be named, as in mariadb+pymysql."""
+    scheme, separator, _ = url.partition("://")
+    return bool(separator) and scheme.partition("+")[0] in SQL_SCHEMES
+
+
+def _is_address(url: str) -> bool:
+    return url.startswith(REDIS_SCHEMES) or is_sql_url(url)

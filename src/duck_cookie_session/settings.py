@@ -25,6 +25,7 @@ from ._checks import (
     keys_up_to,
     one_of,
 )
+from ._checks import is_sql_url as is_sql_url
 from ._checks import secret_bytes as secret_bytes
 from ._checks import setting_name as setting_name
 from .errors import InvalidSettings

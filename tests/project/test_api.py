@@ -327,6 +327,7 @@ PACKAGES: dict[str, set[str]] = {
     "cli": {"main"},
     "contrib.django": {"SessionMiddleware", "SessionStore", "get_connector"},
     "demo": {"run"},
+    "testing.contract": {"Application", "RETENTION", "RevocationListContract"},
 }
 """What each package offers; the others nothing."""
 

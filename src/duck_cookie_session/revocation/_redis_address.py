@@ -29,7 +29,7 @@ from redis.connection import AbstractConnection, parse_url
 from redis.exceptions import ConnectionError as NotConnected
 from redis.retry import Retry
 
-from .._checks import REVOCATION_SCHEMES
+from .._checks import REDIS_SCHEMES
 from ..errors import InvalidSettings
 
 # Classes of redis-py without types.
@@ -147,10 +147,10 @@ def read_address(url: str) -> Address:
         InvalidSettings: it is of another kind or can't be read; it is not shown, as it may hold a
             password.
     """
-    if not isinstance(url, str) or not url.startswith(REVOCATION_SCHEMES):
+    if not isinstance(url, str) or not url.startswith(REDIS_SCHEMES):
         raise InvalidSettings(
             "url (SESSION_REVOCATION_URL) has another scheme; allowed: "
-            + ", ".join(REVOCATION_SCHEMES)
+            + ", ".join(REDIS_SCHEMES)
             + "."
         )
     try:

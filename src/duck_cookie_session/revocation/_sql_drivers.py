@@ -26,7 +26,9 @@ except ImportError as _missing:  # pragma: no cover  # the tests have it
 from ..errors import InvalidSettings
 from ._sql_texts import MARIADB, POSTGRESQL, Dialect
 
-_CONNECTIONS = 20
+CONNECTIONS = 20
+"""Of each process, and of each event loop."""
+
 _ASYNC_MARIADB = ("asyncmy", "aiomysql")
 
 
@@ -93,7 +95,7 @@ def _options(url: URL, timeout: float) -> dict[str, Any]:
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
         "pool_reset_on_return": None,
-        "pool_size": _CONNECTIONS,
+        "pool_size": CONNECTIONS,
         "max_overflow": 0,
         "pool_timeout": timeout,
         "pool_use_lifo": True,

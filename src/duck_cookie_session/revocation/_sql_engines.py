@@ -16,11 +16,13 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ..errors import RevocationListUnavailable
-from ._sql_drivers import make_async_engine, make_engine, read_url
+from ._sql_drivers import CONNECTIONS, make_async_engine, make_engine, read_url
 from ._sql_texts import POSTGRESQL, Rows, Statement, in_hex
 from ._steps import PerLoop, Result, Steps, acarry_out, carry_out
+from ._turns import NoAnswer, Turns
 
 _TRIES = 4
 _FAILURES = (SQLAlchemyError, OSError, EOFError)  # OSError: time-outs too
@@ -55,7 +57,7 @@ class Engines:
         self._timeout = timeout
         self._on_error = on_error
         self._engine: Any = None
-        self._async_engines: PerLoop[Any] = PerLoop()
+        self._async_engines: PerLoop[tuple[AsyncEngine, Turns]] = PerLoop()
         self._pid = os.getpid()
         self._of_parent: list[
             Any
@@ -77,7 +79,7 @@ class Engines:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        engine = self._async_engines.pop()
+        engine, _ = self._async_engines.pop() or (None, None)
         if engine is not None and os.getpid() == self._pid:
             await engine.dispose()
 
@@ -113,14 +115,27 @@ class Engines:
         """`run`, awaitable."""
         if self._async_url is None:
             return await asyncio.to_thread(self.run, make)
+        engine, turns = self._connected_async()
+        try:
+            await turns.take()
+        except NoAnswer as error:
+            raise self._unavailable(error, None) from error
+        try:
+            return await self._in_turn(engine, turns, make)
+        finally:
+            turns.give_back()
+
+    async def _in_turn(
+        self, engine: AsyncEngine, turns: Turns, make: Callable[[], Steps[Result]]
+    ) -> Result:
         tried = 0
         while True:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(None) as bound:
-                    send = functools.partial(self._asend, bound)
+                    send = functools.partial(self._asend, bound, turns)
                     bound.reschedule(self._deadline())
-                    async with self._connected_async().connect() as connection:
+                    async with engine.connect() as connection:
                         try:
                             return await acarry_out(make(), functools.partial(send, connection))
                         except BaseException:  # cancelled, too; raised on
@@ -132,7 +147,7 @@ class Engines:
                 tried += 1
                 missing = self._after(error, tried, started)
             if missing:
-                await self.arun(self._make_tables)
+                await self._in_turn(engine, turns, self._make_tables)
 
     def _deadline(self) -> float | None:
         """When an awaitable call has waited long enough; psycopg looks after that itself."""
@@ -143,9 +158,13 @@ class Engines:
     def _send(self, connection: Any, statement: Statement) -> Rows:
         return _rows(connection.exec_driver_sql(*self._spelled(statement)))
 
-    async def _asend(self, bound: asyncio.Timeout, connection: Any, statement: Statement) -> Rows:
+    async def _asend(
+        self, bound: asyncio.Timeout, turns: Turns, connection: Any, statement: Statement
+    ) -> Rows:
         bound.reschedule(self._deadline())
-        return _rows(await connection.exec_driver_sql(*self._spelled(statement)))
+        result = await connection.exec_driver_sql(*self._spelled(statement))
+        turns.answered()
+        return _rows(result)
 
     def _spelled(self, statement: Statement) -> Statement:
         return statement if self.dialect is POSTGRESQL else in_hex(statement)
@@ -206,16 +225,18 @@ class Engines:
                 engine = self._engine
         return engine
 
-    def _connected_async(self) -> Any:
+    def _connected_async(self) -> tuple[AsyncEngine, Turns]:
+        """The engine of the running event loop, and the turns that its tasks take."""
         if self._pid != os.getpid():
             self._leave_to_parent()
-        engine = self._async_engines.get()
-        if engine is None:
+        found = self._async_engines.get()
+        if found is None:
             assert self._async_url is not None  # noqa: S101  # for mypy: arun has looked
             with self.lock:
                 engine = make_async_engine(self._async_url, self._timeout)
-                self._async_engines.put(engine)
-        return engine
+                found = engine, Turns(CONNECTIONS, self._timeout)
+                self._async_engines.put(found)
+        return found
 
 
 def _rows(result: Any) -> Rows:

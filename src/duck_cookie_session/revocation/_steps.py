@@ -67,6 +67,10 @@ class PerLoop(Generic[Made]):
     def __init__(self) -> None:
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, Made] = WeakKeyDictionary()
 
+    def __len__(self) -> int:
+        """How many loops have one."""
+        return len(self._made)
+
     def get(self) -> Made | None:
         """That of the running loop."""
         return self._made.get(asyncio.get_running_loop())
