@@ -27,7 +27,13 @@ def run(
 ) -> Callable[..., tuple[int, Any]]:
     file = tmp_path / "settings.json"
     file.write_text(
-        json.dumps({"SESSION_SECRET_KEYS": [SECRET], "SESSION_REVOCATION_URL": one_sql.url}),
+        json.dumps(
+            {
+                "SESSION_SECRET_KEYS": [SECRET],
+                "SESSION_REVOCATION_URL": one_sql.url,
+                "SESSION_SUBJECT_KEY": "_auth_user_id",
+            }
+        ),
         "utf-8",
     )
 
@@ -63,11 +69,11 @@ def test_check_says_whether_it_is_durable(
     found = {one["what"]: one for one in said["findings"]}
     assert found["durable"]["level"] == found["clock"]["level"] == "good"
     assert one_sql.clock is not None
-    one_sql.clock.move(300)
+    one_sql.clock.move(3_600)
     try:
         _, said = run("check", "--json")
     finally:
-        one_sql.clock.move(-300)
+        one_sql.clock.move(-3_600)
     assert {one["what"]: one["level"] for one in said["findings"]}["clock"] == "bad"
 
 

@@ -194,7 +194,7 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     elif settings.revocation_url is not None and is_sql_url(settings.revocation_url):
         from .sql_checks import check_sql
 
-        yield from check_sql(revocations, connector.rules.scopes.everything, settings.clock_skew)
+        yield from check_sql(revocations, settings.clock_skew)
     elif settings.revocation_url is not None:
         from .redis_checks import check_redis
 

@@ -11,12 +11,11 @@ from ..revocation.sql import SQLRevocationList
 from .findings import Finding, bad, check_clock, good
 
 
-def check_sql(revocations: RevocationList, scope: bytes, clock_skew: float) -> Iterator[Finding]:
+def check_sql(revocations: RevocationList, clock_skew: float) -> Iterator[Finding]:
     """Whether the server is durable, and its clock.
 
     Args:
         revocations: the list; anything but SQLRevocationList is passed over.
-        scope: any of the application.
         clock_skew: seconds that clocks may differ by.
     """
     if not isinstance(revocations, SQLRevocationList):
@@ -26,5 +25,5 @@ def check_sql(revocations: RevocationList, scope: bytes, clock_skew: float) -> I
     except RevocationListUnavailable as error:
         yield bad("durable", str(error))
     before = time.time()
-    there = revocations.lookup((scope,)).now / 1_000_000
+    there = revocations.server_time()
     yield check_clock(before, there, time.time(), clock_skew)

@@ -221,6 +221,11 @@ class Talk:
         self._check_durable(durability)
         return str(durability)
 
+    def server_time(self) -> Steps[float]:
+        """See `SQLRevocationList.server_time`."""
+        ((now,),) = yield f"SELECT {self._dialect.now}", ()
+        return float(now / 1_000_000)
+
     # Parts of these.
 
     def _change(self, scope: bytes, read: tuple[bytes, ...], work: Work[Result]) -> Steps[Result]:

@@ -217,6 +217,10 @@ class SQLRevocationList(RevocationList):
         """
         return self._reached.run(self._talk.durability)
 
+    def server_time(self) -> float:
+        """The server's clock, seconds since 1970; makes nothing in the list. For `check`."""
+        return self._reached.run(self._talk.server_time)
+
     def save(self) -> None:
         """Nothing to do: every raise was durable when it returned."""
 
