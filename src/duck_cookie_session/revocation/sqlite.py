@@ -266,19 +266,12 @@ class SQLiteRevocationList(RevocationList):
         keeps_birth = self.binding(prefix).keeps_birth
         if kept is None or kept.retention < self._retention(prefix):
             return None
-        history = kept.history
-        if keeps_birth and not history.birth:
+        if keeps_birth and not kept.history.birth:
             return None
         found = [entries.get(scope, ABSENT) for scope in scopes]
-        epochs = tuple([epoch for epoch, _ in found])
-        made = tuple([made for _, made in found])
-        latest = history.time(0)
-        if not keeps_birth:
-            return Standing(epochs, made, latest, 0, 0, 0, 0)
         kept_reach, _ = entries.get(of_checkpoint, ABSENT)
-        reach = history.reach_of(checkpoint, kept_reach)
-        return Standing(
-            epochs, made, latest, history.birth, history.checkpoint, history.clock, reach
+        return kept.standing(
+            found, 0, checkpoint=checkpoint, kept=kept_reach, keeps_birth=keeps_birth
         )
 
     def _begin(self, prefix: bytes) -> None:
