@@ -1,10 +1,13 @@
-"""A proxy before a Redis server that loses answers, but only after what was asked was done."""
+"""Proxies before a Redis server: one that loses answers only, and one with every fault."""
 
 from __future__ import annotations
 
 import itertools
+import random
 import socket
 import threading
+import time
+from collections import Counter
 
 from .redis_server import RedisServer
 
@@ -57,3 +60,71 @@ class LosesAnswers:
             lost = next(self._count) % self.every == 0
             self.lost += lost
             return lost
+
+
+FAULTS = ("delay", "reset before", "reset after", "partial", "half-open")
+
+
+class Faulty:
+    """Passes requests on, but for some: a delay, a reset before or after delivery, a part of the
+    answer, or none at all while the connection stays open.
+
+    Args:
+        server: to pass on to.
+        share: of all requests that a fault befalls.
+        seed: of the choice.
+    """
+
+    def __init__(self, server: RedisServer, share: float, seed: int) -> None:
+        self.faults: Counter[str] = Counter()
+        self._server = server
+        self._share = share
+        self._random = random.Random(seed)
+        self._held: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections, and let go of those that hang."""
+        self._listening.close()
+        for one in self._held:
+            one.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self._server.port)) as server:
+            try:
+                while request := client.recv(65_536):
+                    fault = self._choose()
+                    if fault == "reset before":
+                        break
+                    if fault == "delay":
+                        time.sleep(self._random.random() * 0.05)
+                    server.sendall(request)
+                    answer = server.recv(65_536)
+                    if fault == "reset after":
+                        break
+                    if fault == "half-open":
+                        self._held.append(client)
+                        return
+                    client.sendall(answer[: len(answer) // 2] if fault == "partial" else answer)
+                    if fault == "partial":
+                        break
+            except OSError:
+                pass
+        client.close()
+
+    def _choose(self) -> str:
+        if self._random.random() >= self._share:
+            return ""
+        fault = self._random.choice(FAULTS)
+        self.faults[fault] += 1
+        return fault

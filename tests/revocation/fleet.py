@@ -63,6 +63,7 @@ class Plan:
         clock_offset: seconds that its clock is ahead.
         step: seconds by which its clock is set forward half-way; negative: back.
         timeout: of a list on a server, seconds.
+        min_replicas: of a Redis list.
     """
 
     where: str
@@ -74,6 +75,7 @@ class Plan:
     clock_offset: float = 0.0
     step: float = 0.0
     timeout: float = 10.0
+    min_replicas: int = 0
 
 
 class Event(NamedTuple):
@@ -115,7 +117,10 @@ class Worker:
         self.old: deque[str] = deque(maxlen=60)
         self.step = 0.0
         settings = SessionSettings(
-            secret_keys=SECRET, subject_key="user", max_staleness=plan.max_staleness
+            secret_keys=SECRET,
+            subject_key="user",
+            max_staleness=plan.max_staleness,
+            min_replicas=plan.min_replicas,
         )
         if "://" in plan.where and is_sql_url(plan.where):
             from duck_cookie_session.revocation.sql import SQLRevocationList  # needs SQLAlchemy
@@ -429,6 +434,12 @@ class Judge:
     def violations(self) -> list[str]:
         """Every event that breaks a promise, in words."""
         wrong = []
+        winners = Counter(
+            event.base
+            for event in self.events
+            if event.kind == "supersede" and event.outcome == "done"
+        )
+        wrong += [f"two winners: {count} for one token" for count in winners.values() if count > 1]
         for event in self.events:
             text = event.token if event.kind == "read" else event.base
             token = self.tokens.get(text or "")

@@ -1,0 +1,30 @@
+"""The quick form of the history checks; `histories` says how to run the deep one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.redis_fleet import Sentinels
+from tests.helpers.redis_server import RedisServer
+from tests.revocation.histories import on_sqlite, through_a_failover, through_faults
+
+pytestmark = pytest.mark.slow
+
+
+def test_on_sqlite(tmp_path: Path) -> None:
+    assert on_sqlite(tmp_path, 1_000) == []
+
+
+def test_on_a_server_behind_a_faulty_proxy(make_redis_server: Callable[..., RedisServer]) -> None:
+    assert through_faults(make_redis_server(), 2_000) == []
+
+
+def test_through_a_failover(make_redis_server: Callable[..., RedisServer], tmp_path: Path) -> None:
+    sentinels = Sentinels(make_redis_server, tmp_path, replicas=2)
+    try:
+        assert through_a_failover(sentinels, 2_000) == []
+    finally:
+        sentinels.close()
