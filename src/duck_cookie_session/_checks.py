@@ -119,7 +119,7 @@ def keys_up_to(most: int) -> Callable[[str, Any], tuple[str, ...]]:
         if not isinstance(value, (tuple, list)):
             raise fail(name, f"is a {type(value).__name__}", allowed)
         if not all(isinstance(key, str) and key for key in value):
-            raise fail(name, "holds something that is no key", allowed)
+            raise fail(name, "holds something that is not a key", allowed)
         if len(value) > most or len(set(value)) < len(value):
             raise fail(name, f"holds {len(value)} keys, {len(set(value))} different ones", allowed)
         return tuple(value)
@@ -157,7 +157,7 @@ def one_of(*allowed: str) -> Callable[[str, Any], str]:
 
 
 def check_samesite(name: str, value: Any) -> str | None:
-    """An attribute SameSite, in any case."""
+    """The attribute SameSite, in upper or lower case."""
     if value is None:
         return None
     known = {"lax": "Lax", "strict": "Strict", "none": "None"}
@@ -176,13 +176,13 @@ def check_folder(name: str, value: Any) -> str | None:
 
 
 def check_audience(name: str, value: Any) -> str:
-    """A text that UTF-8 can hold."""
+    """Text that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise fail(name, f"is a {type(value).__name__}", "a text")
+        raise fail(name, f"is a {type(value).__name__}", "a str")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise fail(name, "has a lone surrogate", "a text that UTF-8 can hold") from None
+        raise fail(name, "has a lone surrogate", "a str that UTF-8 can encode") from None
     return value
 
 

@@ -41,7 +41,7 @@ class SessionTooLarge(SessionError):
         self.heaviest: tuple[tuple[str, int], ...] = tuple(heaviest)
         named = ", ".join(f"{key}: {count}" for key, count in self.heaviest) or "none"
         super().__init__(
-            f"The session makes a cookie of {size} bytes (name, value and attributes), {limit} are "
+            f"The session makes a cookie of {size} bytes (name, value and attributes); {limit} are "
             f"allowed. Heaviest keys in packed bytes: {named}. Keep large data elsewhere and only "
             "its key in the session; nothing was saved."
         )
@@ -56,7 +56,7 @@ class SessionRevoked(SessionError):
 
 
 class RevocationListUnavailable(SessionError):
-    """The revocation list can't be asked, so nothing is believed and nothing is changed.
+    """The revocation list can't be asked, so no token is accepted and nothing is changed.
 
     Frameworks answer 503 with `Retry-After: RETRY_AFTER` (seconds) and leave the cookie alone.
     """
@@ -68,22 +68,22 @@ class Reason(Enum):
     """Why a token was refused: logged and counted, never told to the client."""
 
     MALFORMED = "malformed"
-    """Not one of our tokens in its one spelling."""
+    """Not a token of ours, or not in its only spelling."""
     NO_KEY = "no key"
     """No secret in use made it for this cookie name and audience."""
     EXPIRED = "expired"
     TOO_OLD = "too old"
-    """Past `absolute_age`, or of a time that the list has no memory of any more."""
+    """Past `absolute_age`, or older than the list remembers."""
     ENDED = "ended"
     """Logout, or the session's id was changed by a login or by `cycle_key()`."""
     SUPERSEDED = "superseded"
-    """A later state of the session was declared the only one."""
+    """A later state of the session has superseded it."""
     SUBJECT_REVOKED = "subject revoked"
     GROUP_REVOKED = "group revoked"
     """One of the groups that the session belongs to was revoked or ended."""
     ALL_REVOKED = "all revoked"
     OTHER_LIST = "other list"
-    """Issued under another revocation list: the present one was made anew, or is another's."""
+    """Issued under another revocation list, or under this one before it was lost."""
     FORGOTTEN = "list forgot"
     """It proves that the list was put back from a copy; every session issued so far is refused."""
 

@@ -122,7 +122,7 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
 
 
 def _revoke_and_save_steps(request: RequestSession, data: Data) -> Steps[None]:
-    """First the revocations that wait: what a visitor revokes is no reason for a cookie."""
+    """First the revocations that wait: what a visitor revokes does not call for a cookie."""
     yield from pending_steps(request)
     try:
         plan = make_plan(request, data)

@@ -68,7 +68,7 @@ class SessionSettings:
         absolute_age: seconds from login (or the first save) after which a session ends whatever
             it does, 30 days; ASVS 5.0 V7.3.2. At most ten years; can't be turned off.
         audience: name of the application, for several that share a secret and a cookie name.
-        subject_key: key of the session's data under which the user's id stands. The adapters of
+        subject_key: the key of the session's data that holds the user's id. The adapters of
             Duck, Flask and Django know theirs; elsewhere set it. None weakens: a login is a write
             like any other then, which gives no new session id and revokes nothing, and nobody can
             be logged out everywhere.
@@ -82,8 +82,8 @@ class SessionSettings:
             entries of the revocation list, never that of a token.
         on_unreachable: "refuse" raises RevocationListUnavailable; "accept" weakens: reads are then
             served without the check, revoked sessions among them.
-        on_lost: what a revocation list that lost everything means. "refuse" ends every session;
-            "accept" weakens: sessions that were revoked come back.
+        on_lost: what to do if the revocation list has lost everything. "refuse" ends every
+            session; "accept" weakens: sessions that were revoked come back.
         token_cache_size: verified tokens that one process keeps in memory, in plain text, 4,096; 0
             keeps none. They take at most 4,096 bytes each on average, however much one visitor's
             session inflates to under `compress`: about 17 MB in all by default, as measured. A
@@ -96,8 +96,8 @@ class SessionSettings:
         min_replicas: how many replicas of a Redis must have a revocation before the call returns,
             0; a primary that reports fewer is not believed at all. With 0, what a primary passed on
             to nobody is lost when another takes its place.
-        on_event: called with a `SessionEvent` after each thing that happened to a session, in the
-            thread or task that did it; or the dotted path to it. None: nothing is called.
+        on_event: called with a `SessionEvent` after whatever happens to a session, in the thread or
+            task that did it; or the dotted path to it. None: nothing is called.
     """
 
     # As they are once checked; what may be given is in `__init__`.

@@ -50,7 +50,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def check_secrets(source: Source) -> Iterator[Finding]:
-    """How many secrets there are, and whether they look made by chance."""
+    """How many secrets there are, and whether they look random."""
     secrets = source.settings.secret_keys
     weak = False
     for number, secret in enumerate(secrets, 1):
@@ -208,12 +208,13 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     elif not revocations.persistent:
         yield bad("durable", "no: it ends with its process; use SQLiteRevocationList")
     else:
-        yield note("durable", "a list of another kind: not known from here")
+        yield note("durable", "a list of another kind: can't be seen from here")
     if not known:
         yield note(
             "used",
             f"by nobody yet under the cookie name {settings.cookie_name!r} and the audience "
-            f"{settings.audience!r}: good before the first request; else the nodes have others",
+            f"{settings.audience!r}: good before the first request; if nodes run already, they "
+            "have others",
         )
         return
     survey = revocations.survey(connector.rules.scopes.prefix)

@@ -100,7 +100,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "new-birth": Command(
         revoking.new_birth,
-        "make a copied list one of its own, which lives beside the original (asks first)",
+        "give a copied list a birth of its own, to live beside the original (asks first)",
         ("{program} new-birth --yes",),
     ),
     "revocations": Command(
@@ -115,7 +115,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "check": Command(
         checking.check,
-        "look at settings, secrets and list: each line good, note or bad",
+        "check the settings, the secrets and the list; each line is good, note or bad",
         ("{program} check --json",),
     ),
     "sql-schema": Command(
@@ -212,7 +212,7 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
     elif name == "sql-schema":
         command.add_argument("server", choices=sorted(DIALECTS), help="which server they are for")
     elif name == "demo":
-        command.add_argument("--check", action="store_true", help="walk the tour by program")
+        command.add_argument("--check", action="store_true", help="take the tour by itself")
         command.add_argument("--redis", metavar="URL", help="revocation list on this Redis")
 
 

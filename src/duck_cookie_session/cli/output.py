@@ -22,7 +22,7 @@ class UsageError(Exception):
 
 
 def shown(value: object) -> str:
-    """Text for a terminal: control characters, and whatever else has no glyph, as escapes."""
+    """Text for a terminal: control characters, and anything else without a glyph, as escapes."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in str(value)

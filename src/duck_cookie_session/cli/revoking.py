@@ -26,8 +26,8 @@ def revoke(arguments: argparse.Namespace) -> int:
     session_id, token = arguments.session_id, None
     if session_id is not None and id_from_text(session_id) is None:
         raise UsageError(
-            f"--session-id {session_id!r} is no session id: it is 22 characters, as `inspect` "
-            "shows it. A log shows only its start."
+            f"--session-id {session_id!r} is not a session id, which has 22 characters, as "
+            "`inspect` shows it. A log shows only its start."
         )
     by_subject = arguments.subject is not None or arguments.username is not None
     subject = _subject(source, arguments.subject, arguments.username) if by_subject else None
@@ -123,7 +123,7 @@ def clear_all(arguments: argparse.Namespace) -> int:
 
 
 def new_birth(arguments: argparse.Namespace) -> int:
-    """Make the list another one, so that it can live beside the one it was copied from."""
+    """Give the list a new birth, so that it can live beside the one it was copied from."""
     connector = find(arguments).connector()
     try:
         if connector.settings.on_lost == "accept":
@@ -135,16 +135,16 @@ def new_birth(arguments: argparse.Namespace) -> int:
         connector.revocations.new_birth(connector.rules.scopes.prefix)
     finally:
         connector.close()
-    say("This list refuses every session issued until now, and is another than its original.")
+    say("This list has a birth of its own now, and refuses every session issued before.")
     return GOOD
 
 
 def _check_known(connector: SessionStorageConnector) -> None:
-    """Refuse to report as done what would be noted for an application that is not there."""
+    """Refuse to revoke for an application that no node serves: it would do nothing."""
     settings = connector.settings
     if not connector.revocations.knows(connector.rules.scopes.prefix):
         raise UsageError(
-            "Nothing was changed: in this list no node has noted anything under the cookie name "
+            "Nothing was changed: no node has used this list under the cookie name "
             f"{settings.cookie_name!r} and the audience {settings.audience!r}. Set "
             "SESSION_COOKIE_NAME and SESSION_AUDIENCE to those of the nodes."
         )

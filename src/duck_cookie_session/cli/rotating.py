@@ -42,12 +42,12 @@ def _promoted(text: str | None) -> float:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--promoted {text!r} is no time such as 2026-11-22 or 2026-11-22T14:30 (UTC)."
+            f"--promoted {text!r} is not a time such as 2026-11-22 or 2026-11-22T14:30 (UTC)."
         ) from None
 
 
 def plan(settings: SessionSettings, promoted: float) -> list[dict[str, Any]]:
-    """The steps, each with its secrets by name, why it is made, and from when it is safe.
+    """The steps: each with its secrets by name, why it is taken, and from when it is safe.
 
     Args:
         promoted: when the last node was promoted, seconds since 1970.

@@ -150,14 +150,14 @@ def _read(file: str) -> Mapping[str, Any]:
         raise UsageError(f"The settings {file} can't be read: {error.strerror}.") from error
     except ValueError as error:
         # Not shown: what stands around the error may be a secret.
-        raise UsageError(f"The settings {file} are no JSON in UTF-8.") from error
+        raise UsageError(f"The settings {file} are not JSON in UTF-8.") from error
     if not isinstance(mapping, dict):
-        raise UsageError(f"The settings {file} are no JSON object of names and values.")
+        raise UsageError(f"The settings {file} are not a JSON object of names and values.")
     for name in mapping:
         if name not in NAMES:
             (nearest,) = difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=0)
             raise UsageError(
-                f"The settings {file} have {name!r}, which is no setting. The nearest is {nearest}."
+                f"The settings {file} have {name!r}, which is not one. The nearest is {nearest}."
             )
     return mapping
 
@@ -186,7 +186,7 @@ def _several(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise InvalidSettings(f"{name} begins with [ and is no JSON list.") from None
+        raise InvalidSettings(f"{name} begins with [ and is not a JSON list.") from None
 
 
 def _value(text: str) -> Any:

@@ -27,16 +27,16 @@ SECRET_BYTES = 48
 """Random bytes of a new secret: as text 64 characters."""
 
 REASONS = {
-    "malformed": "not a token in its one spelling, or made by a newer version",
+    "malformed": "not a token in its only spelling, or made by a newer version",
     "no key": "none of these secrets made it for this cookie name and audience",
     "expired": "it has expired",
     "too old": "it is past absolute_age",
     "ended": "its session was ended: logout, or its id was changed at login",
-    "superseded": "a later state of the session was declared the only one",
+    "superseded": "a later state of the session has superseded it",
     "subject revoked": "its subject was logged out everywhere",
     "group revoked": "one of its groups was revoked or ended",
     "all revoked": "every session issued before was revoked",
-    "other list": "it was issued under another revocation list, or under one that was lost",
+    "other list": "it was issued under another revocation list, or before this one was lost",
     "list forgot": "it shows that the revocation list was put back from a copy",
 }
 

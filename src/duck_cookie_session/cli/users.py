@@ -11,7 +11,7 @@ class Users:
     """The users of a Django project. `login()` stores the primary key as the subject."""
 
     def primary_key(self, username: str) -> str | None:
-        """The primary key of the user of that name; None if nobody is called so.
+        """The primary key of the user of that name; None if there is no such user.
 
         Raises:
             UsageError: there are no users to look in.
@@ -31,14 +31,14 @@ class Users:
         """A primary key in the form that `login()` stores.
 
         Raises:
-            UsageError: it can be none.
+            UsageError: it can't be one.
         """
         key = self._model()._meta.pk
         try:
             return str(key.to_python(text))
         except Exception as error:  # ValidationError, of a framework that is not imported here
             raise UsageError(
-                f"--subject takes the user's primary key, and {text!r} can be none "
+                f"--subject takes the user's primary key, and {text!r} can't be one "
                 f"({type(key).__name__}). --username looks a user up by name."
             ) from error
 

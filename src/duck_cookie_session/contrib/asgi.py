@@ -69,17 +69,17 @@ class CookieSessionMiddleware:
         connector: without `settings`, those of the connector count. Without both, the process's
             connector (`configure()`) is taken at the first request.
         exempt: path prefixes, such as those of static files, for which a list across the network
-            is not asked ahead; there, `await session.aload()` comes before a touch.
+            is not asked before the application runs; there, `await session.aload()` first.
         debug: whether what the program got wrong (a session too large, a value that can't be
             stored, a write after the response has started) raises; else it is logged. None takes
             `debug` of the application in `scope["app"]`, as Starlette and FastAPI have it.
 
     An unreachable list becomes 503 with Retry-After and leaves the cookie alone; a websocket is
-    refused alike, or closed with 1013. Responses of status 500 and above save no changes. Where the
-    application raises after `supersede()`, `delete_other_sessions()` or a save and nothing was
-    sent yet, this middleware answers 500 itself, with the cookie that is owed, and raises on: a
-    handler of 500 further out (Starlette's and FastAPI's, where this stands in `add_middleware`)
-    is passed by.
+    refused in the same way, or closed with 1013. Responses of status 500 and above save no changes.
+    Where the application raises after `supersede()`, `delete_other_sessions()` or a save, before
+    anything was sent, this middleware answers 500 itself, with the cookie that is owed, and raises
+    on: a handler of 500 further out (Starlette's and FastAPI's, where this stands in
+    `add_middleware`) is bypassed.
 
     Raises:
         InvalidArgument: `settings` or `connector` is something else.
@@ -292,7 +292,7 @@ def _with(message: Message, session: SessionStore) -> Message:
 
 
 def _note_replaced(other: object) -> None:
-    """Log, once for each kind, that what the application writes to is no session of ours."""
+    """Log, once for each kind, that what the application writes to is not our session."""
     kind = f"{type(other).__module__}.{type(other).__qualname__}"
     if isinstance(other, SessionStore) or kind in _noted:
         return

@@ -131,7 +131,7 @@ class _Page:
             self._asked_ms = now_ms
 
     def judge(self, known: RequestSession, data: Data) -> None:
-        """Empty a session that is good no more, and forget what Duck copied from it.
+        """Empty a session that is no longer good, and forget what Duck copied from it.
 
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.

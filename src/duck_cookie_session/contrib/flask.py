@@ -116,7 +116,7 @@ class CookieSessionInterface(SessionInterface):
         """Become the session interface of an application, once its config is complete.
 
         Raises:
-            InvalidArgument: it is no Flask application.
+            InvalidArgument: it is not a Flask application.
             InvalidSettings: names the setting and what is allowed.
         """
         if not isinstance(app, Flask):

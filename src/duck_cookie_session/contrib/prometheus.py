@@ -25,7 +25,7 @@ HELP = {
     "reissued": "Of the issued tokens, those with the same data, for a newer expiry or secret.",
     "read": "Sessions read.",
     "read_from_cache": "Tokens that were verified before and kept in memory.",
-    "revoked": "Revocations of a session, a subject or everything.",
+    "revoked": "Revocations of a session, a subject, a group or everything.",
     "forgotten": "Times that the revocation list was found to have gone back in time.",
     "unreachable": "Calls that the revocation list did not answer.",
     "refused": "Tokens refused.",

@@ -30,7 +30,7 @@ class Answers:
         # When it was asked and how many revocations this process had made by then.
         self._known: OrderedDict[_Asked, tuple[float, int, Standing]] = OrderedDict()
         self._own = 0
-        # What this process revoked lately: when, and the how manieth revocation it was.
+        # What this process revoked lately: when, and how many it had revoked by then.
         self._revoked: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
         self._forgot = 0
 

@@ -188,7 +188,7 @@ class RevocationList(ABC):
     """
 
     persistent: ClassVar[bool] = True
-    """Whether entries outlive the process. Of a non-persistent list one object serves a process."""
+    """Whether entries outlive the process. Only one non-persistent list may serve a process."""
 
     local: ClassVar[bool] = False
     """Whether `lookup` stays on this machine (no network), so an event loop may wait for it."""

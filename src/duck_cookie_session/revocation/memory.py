@@ -202,8 +202,8 @@ class MemoryRevocationList(RevocationList):
     def _begin_anew(self) -> None:
         """In a forked child, also of a server that forks without telling Python (uWSGI).
 
-        Neither process would see the other's revocations, so a session of the one is none of the
-        other: it is refused there, rather than served after its logout.
+        Neither process would see the other's revocations, so each refuses the sessions of the
+        other, rather than serve them after their logout.
         """
         pid = os.getpid()
         # The parent's lock may have been held by a thread that is not here to let it go.

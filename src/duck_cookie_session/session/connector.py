@@ -56,8 +56,9 @@ class SessionStorageConnector:
 
     Raises:
         NonPersistentStorageError: a connector over another non-persistent list is open.
-        InvalidArgument: `settings` are no SessionSettings, or `clock` can't be called.
-        InvalidSettings: the storage gives no revocation list, or has no folder; or `on_event`.
+        InvalidArgument: `settings` is not a SessionSettings, or `clock` can't be called.
+        InvalidSettings: the storage is not a revocation list, or needs a folder and has none; or
+            `on_event` can't be called.
     """
 
     settings: SessionSettings
@@ -166,16 +167,16 @@ class SessionStorageConnector:
         self.run(delete_subject_steps(self.rules, subject))
 
     def delete_group(self, name: str, value: object) -> None:
-        """End every session of a group that was issued so far.
+        """End every session of a group: every token issued in it so far is refused.
 
-        Sessions that are begun afterwards work. Durable when this returns.
+        A login made afterwards works at once. Durable when this returns.
 
         Args:
             name: one of `group_keys`.
             value: str, int or UUID.
 
         Raises:
-            InvalidArgument: another name, or a value of another type.
+            InvalidArgument: a name that `group_keys` does not have, or a value of another type.
             RevocationListUnavailable: nothing was revoked.
         """
         self.run(raise_steps(self.rules, self.rules.group_scope(name, value)))
@@ -217,7 +218,7 @@ class SessionStorageConnector:
 
     @property
     def is_open(self) -> bool:
-        """Whether `close()` was not called yet."""
+        """Whether `close()` has not been called yet."""
         return self in _open
 
     # Beyond it: awaitable twins, and what the engine and the adapters use.
@@ -259,7 +260,7 @@ class SessionStorageConnector:
         del token  # error reports show local variables
         if isinstance(opened, Refusal):
             return rules.refuse(opened)
-        # The usual case at once; whatever is out of the ordinary is left to the steps.
+        # The usual case at once; anything out of the ordinary is left to the steps.
         try:
             standing = self.revocations.lookup(
                 opened.scopes, checkpoint=opened.claims.checkpoint, fresh=False

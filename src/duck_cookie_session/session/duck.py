@@ -63,7 +63,7 @@ def duck_session_settings() -> SessionSettings:
 
 
 def import_storage(storage: Any) -> Any:
-    """What SESSION_STORAGE names, or InvalidSettings; what is no text is given back."""
+    """What SESSION_STORAGE names, or InvalidSettings; anything but text is given back."""
     if not isinstance(storage, str):
         return storage
     module, _, name = storage.rpartition(".")

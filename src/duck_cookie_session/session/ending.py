@@ -61,7 +61,7 @@ async def aclear(request: RequestSession, data: Data) -> None:
 
 
 def delete(request: RequestSession, data: Data, token_or_id: str | None) -> None:
-    """Revoke another session; this one for None, or where it is meant: `clear`."""
+    """Revoke another session. None, or a token or id of this one, means `clear`."""
     found = _other(request, data, token_or_id)
     if found is None:
         clear(request, data)
@@ -158,7 +158,7 @@ def _subject_to_end(request: RequestSession, data: Data) -> str:
 
 
 def _delete_others_steps(request: RequestSession, subject: str) -> Steps[None]:
-    """The steps of it."""
+    """The steps of `delete_other_sessions`."""
     rules = request.rules
     if request.base is not None and request.base.claims.subject == subject:
         request.adopt((yield from delete_others_steps(rules, request.base)))

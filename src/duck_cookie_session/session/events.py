@@ -26,11 +26,11 @@ class EventKind(Enum):
     ENDED = "ended"
     """One session, for good: logout, or its id was changed."""
     REVOKED = "revoked"
-    """Every token issued so far of a session, a subject, a group or everything: see `scope`."""
+    """Every token issued so far to a session, a subject, a group or everybody: see `scope`."""
     REFUSED = "refused"
     """A token or a save: see `reason`."""
     ROLLED_BACK = "rolled back"
-    """The list forgot a part of its history, and everything was revoked for it."""
+    """The list forgot a part of its history, so everything was revoked."""
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from .values import as_datetime
 
 
 def authenticated_at(request: RequestSession, data: Data) -> datetime | None:
-    """When the user last did, aware; None where nobody is logged in."""
+    """When the user last proved who they are, aware; None if nobody is logged in."""
     at_ms = _authenticated_ms(request, data)
     return None if at_ms is None else as_datetime(at_ms)
 
 
 def is_fresh(request: RequestSession, data: Data, seconds: float) -> bool:
-    """Whether that is less than so many seconds ago."""
+    """Whether that was less than `seconds` ago."""
     at_ms = _authenticated_ms(request, data)
     return at_ms is not None and request.rules.now_ms() - at_ms < seconds * 1000
 
 
 def reauthenticate(request: RequestSession, data: Data) -> None:
-    """Note that the user has just done so again, and draw a new id.
+    """Note that the user has just proved again who they are, and draw a new id.
 
     Raises:
         SessionError: nobody is logged in, or the response has started.
@@ -32,8 +32,8 @@ def reauthenticate(request: RequestSession, data: Data) -> None:
     request.phase.refuse_if_closed()
     if _authenticated_ms(request, data) is None or request.base is None:
         raise SessionError(
-            "Nobody is logged in whose password could have been asked again. A login notes the "
-            "time by itself; reauthenticated() is for later requests."
+            "Nobody is logged in, or only since this request. A login notes the time by itself; "
+            "call reauthenticated() in a later request, once the user has given the password again."
         )
     cycle(request, data)
     request.authenticated_ms = request.rules.now_ms() // 1000 * 1000

@@ -1,5 +1,4 @@
-"""The connector of a process: what adapters registered, `configure()` described or Duck's settings
-name."""
+"""The connector of a process: from an adapter, from `configure()`, or from Duck's settings."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> N
         session_storage_cls: as for `SessionStorageConnector`.
 
     Raises:
-        InvalidArgument: `settings` are no SessionSettings.
+        InvalidArgument: `settings` is not a SessionSettings.
         InvalidSettings: the storage can't give a revocation list.
     """
     check_storage(session_storage_cls, checked_settings(settings))
@@ -69,14 +68,14 @@ def configure(settings: SessionSettings, session_storage_cls: StorageClass) -> N
 def register(
     connector: object, user: str, *, replaces: SessionStorageConnector | None = None
 ) -> SessionStorageConnector:
-    """Note that an adapter serves an application with this connector.
+    """Register the connector with which an adapter serves an application.
 
     Args:
         user: who serves with it, for messages.
         replaces: the one that the adapter served with before.
 
     Raises:
-        InvalidArgument: it is no connector.
+        InvalidArgument: it is not a connector.
     """
     if not isinstance(connector, SessionStorageConnector):
         raise InvalidArgument(
@@ -90,7 +89,7 @@ def register(
 
 
 def offer(make: Callable[[], SessionStorageConnector]) -> None:
-    """Note how an adapter makes its connector, for who asks before it has served a request."""
+    """Register how an adapter makes its connector, for whoever asks before its first request."""
     with _guard.lock:
         if make not in _offered:
             _offered.append(make)

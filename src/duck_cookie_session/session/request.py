@@ -49,7 +49,7 @@ class RequestSession:
     accessed: bool = False
     """Whether anybody looked into the contents or wrote to them."""
     list_failed: bool = False
-    """Whether the list did not answer in this request: what becomes a 503."""
+    """Whether the list failed to answer in this request: that becomes a 503."""
     outgoing: str | None = None
     """What the cookie has to be: a token, "" to delete it, None for no cookie."""
 
@@ -69,10 +69,10 @@ class RequestSession:
     expiry: Expiry | None = None
     """One that was asked for and is not saved yet."""
     browser_length: bool | None = None
-    """The same for whether the cookie goes with the browser."""
+    """The same, for whether the cookie goes with the browser."""
 
     packed: bytes = _EMPTY
-    """What the contents are compared with."""
+    """Packed data of the contents as loaded or saved: what they are compared with."""
     overlay: Data | None = None
     """Writes that came with another token."""
     drawn: tuple[bytes, str | None] | None = None
@@ -86,12 +86,12 @@ class RequestSession:
     ended: bool = False
     """Whether the session was ended here: its cookie is to be deleted."""
     pending: tuple[Callable[[], Steps[Any]], ...] = ()
-    """Revocations yet to be done."""
+    """Revocations that wait for the response."""
 
     connector: SessionStorageConnector
-    """The one that this session goes by; as `rules`, found at first need."""
+    """The connector of this session; like `rules`, found at first need."""
     rules: Rules
-    """Its rules."""
+    """The connector's rules."""
 
     def __init__(self, cookie: Cookie, connector: Any) -> None:
         self._cookie = cookie

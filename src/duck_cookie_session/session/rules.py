@@ -1,4 +1,4 @@
-"""The rules for the sessions of one application: what is good, for how long, what refuses it."""
+"""The rules for the sessions of one application: which tokens are good, and for how long."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ QUIET_AFTER = 30
 """Seconds for which a request with the cookie of an ended or superseded session sends none."""
 
 _NEVER = 2**63
-_AGAIN_US = 3_600_000_000
+_AGAIN_US = 3_600_000_000  # within an hour: a second loss that soon looks like a copy in use
 _COPY = (
-    " That follows on another such loss, or a logout of everybody, within an hour. Is there a copy "
-    "of this list that lives beside it, with the same secret? Run `duck-cookie-session new-birth` "
-    "on the copy."
+    " This comes within an hour of another such loss, or of a logout of everybody. Is a copy of "
+    "this list in use beside it, with the same secret? Then run `duck-cookie-session new-birth` on "
+    "the copy."
 )
 _KEPT_BESIDE = 1_500  # bytes that a kept token takes besides its text and its data
 _KEPT_EACH = 4_096  # bytes for each token that may be kept, on average
@@ -61,7 +61,7 @@ class Rules:
         settings: the application's.
         clock: seconds since 1970, `time.time`.
         stats: where things are counted.
-        on_event: what is told of them; None: as the settings say.
+        on_event: called with each event; None takes the setting.
 
     Raises:
         InvalidArgument, InvalidSettings: `clock` or `on_event` can't be called.
@@ -133,7 +133,7 @@ class Rules:
         if name not in self.group_keys:
             named = ", ".join(map(repr, self.group_keys)) or "none"
             raise InvalidArgument(
-                f"A group is named {name!r}; group_keys (SESSION_GROUP_KEYS) has {named}."
+                f"There is no group key {name!r}; group_keys (SESSION_GROUP_KEYS) has {named}."
             )
         digest = group_digest(name, value)
         if digest is None:
@@ -269,11 +269,11 @@ class Rules:
         return refusal
 
     def revoked(self, reason: Reason, session_id: bytes | None) -> SessionRevoked:
-        """The error that a save of a revoked session is answered with, counted and logged."""
+        """The error for saving a session that was revoked; also counts and logs it."""
         self.refuse(Refusal(reason, session_id))
         return SessionRevoked(
             f"The session was revoked ({reason.value}) while this request was under way; nothing "
-            "was saved. Load the session anew."
+            "was saved. Load the session again."
         )
 
     def revoked_steps(self, reason: Reason, base: Opened) -> Steps[SessionRevoked]:

@@ -78,7 +78,7 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
 def _drop_loaded_steps(rules: Rules, base: Opened, plan: Plan) -> Steps[None]:
     """End a session that was emptied, unless that comes too late.
 
-    Judged first: the cookie of a login beside this request must not be deleted.
+    Judged first: the cookie of a login made beside this request must not be deleted.
     """
     try:
         yield from judge_steps(rules, base)

@@ -20,7 +20,7 @@ COUNTED = (
     "reissued",  # of those, the same data under a newer expiry, secret or epoch
     "read",  # sessions read
     "read_from_cache",  # tokens that were verified before and kept in memory
-    "revoked",  # sessions, subjects or everything
+    "revoked",  # times that a session, a subject, a group or everything was
     "forgotten",  # times that the list was found to have gone back in time
     "unreachable",  # calls that the revocation list did not answer
 )
@@ -46,7 +46,7 @@ class _Tally:
 
     def value(self) -> int:
         """Steps so far."""
-        return int(repr(self._steps)[len("count(") : -1])  # the way to look without a step
+        return int(repr(self._steps)[len("count(") : -1])  # the only way to look without a step
 
 
 class Stats:

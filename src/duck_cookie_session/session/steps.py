@@ -66,7 +66,7 @@ class CompareAndRaise(NamedTuple):
 
 
 class End(NamedTuple):
-    """End a session for good. See `RevocationList.end`."""
+    """End a session or a group for good. See `RevocationList.end`."""
 
     scope: bytes
 

@@ -26,7 +26,7 @@ def check_storage(storage: object, settings: SessionSettings) -> None:
         )
     if isinstance(storage, type) and not issubclass(storage, RevocationList):
         raise InvalidSettings(
-            f"The session storage {storage.__module__}.{storage.__qualname__} is no revocation "
+            f"The session storage {storage.__module__}.{storage.__qualname__} is not a revocation "
             f"list: it may evict and can't raise an epoch atomically. {STORAGE_HELP}"
         )
     if _needs_argument(storage) and settings.session_dir is None:

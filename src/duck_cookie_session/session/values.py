@@ -68,7 +68,7 @@ def subject_text(value: object) -> str | None:
     """A subject as text; None stays None.
 
     Raises:
-        InvalidArgument: for anything but a str, an int that is no bool, or a UUID.
+        InvalidArgument: for anything but a str, an int that is not a bool, or a UUID.
     """
     if value is None or (type(value) is str and len(value) <= COOKIE_LIMIT):
         return value

@@ -177,7 +177,7 @@ def read_claims(plain: bytes) -> tuple[Claims, int, bool]:
         Claims, where the data begin, and whether they are deflated.
 
     Raises:
-        ValueError, struct.error: these are no claims of this version.
+        ValueError, struct.error: these are not claims of this version.
     """
     version, flags, session_id, c_high, c_low, e_high, e_low, l_high, l_low = _HEAD.unpack_from(
         plain

@@ -6,7 +6,7 @@ Each secret goes through HKDF-SHA256 (RFC 5869) without salt, 32 bytes out, with
 
 where field(x) is the length of x in UTF-8 as four bytes, big end first, followed by x; "1" is the
 version of the token format. The 32 bytes are a Fernet key: 16 to sign, 16 to encrypt. So a token
-of one cookie name or audience is none of another, even under the same secret.
+made for one cookie name or audience is not accepted under another, even with the same secret.
 """
 
 from __future__ import annotations

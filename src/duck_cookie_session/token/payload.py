@@ -288,7 +288,7 @@ def _unpack_marked(packed: bytes) -> Any:
 
 
 def _scalar_keys(made: dict[Any, Any]) -> dict[Any, Any]:
-    # Only here can a tuple or frozenset be a key; what else nests is no key for Python either.
+    # Only here can a tuple or frozenset be a key; what else nests can't be one in Python either.
     if not IMMUTABLE_TYPES.issuperset(map(type, made)):
         raise ValueError
     return made

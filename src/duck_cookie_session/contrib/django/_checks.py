@@ -31,15 +31,15 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_stored_keys(**_: Any) -> list[CheckMessage]:
-    """No model keeps `session_key`, which here is the token: other after each save, and usable."""
+    """No model keeps `session_key`, which here is the token: usable, and new after each save."""
     if django_settings.SESSION_ENGINE != ENGINE:
         return []
     return [
         Warning(
             f"{model._meta.label} ({model._meta.app_config.name}) has a field {SESSION_KEY!r}. "
             "Under this engine session.session_key is the cookie itself: about 600 characters, "
-            "other after each save, and whoever reads it from the table is logged in.",
-            hint="Note session.session_id instead, which stays, and end that session by "
+            "new ones after each save, and whoever reads it from the table is logged in.",
+            hint="Store session.session_id instead, which lasts, and end that session with "
             "get_connector().delete_session(id). Apps that keep a list of sessions by their keys "
             "can't work with this engine: take them out of INSTALLED_APPS.",
             id="duck_cookie_session.W001",

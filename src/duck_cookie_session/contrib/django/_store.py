@@ -40,7 +40,7 @@ keep_as_text(Promise)  # lazy translations, reverse_lazy()
 
 
 class SessionStore(SessionBase):
-    """Django's session over a token; `session_key` is the token, other after every save."""
+    """Django's session over a token; `session_key` is the token, a new one after every save."""
 
     def __init__(self, session_key: str | None = None) -> None:
         # Not Django's constructor: it imports SESSION_SERIALIZER, for every request.
