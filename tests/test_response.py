@@ -395,3 +395,27 @@ def test_a_request_that_failed_for_the_list_is_a_503(
         session.get("a")
     with pytest.raises(RevocationListUnavailable):
         session_headers(session, failed=True)
+
+
+@pytest.mark.parametrize("beside", ["x" * 5_000, object()], ids=["too large", "no such type"])
+@pytest.mark.parametrize("act", ["", "supersede", "delete_other_sessions"])
+def test_a_logout_counts_though_what_was_written_beside_it_cannot_be_saved(
+    two_nodes: tuple[Node, Node], beside: object, act: str
+) -> None:
+    node, other = two_nodes
+    token = node.start(user="alice", n=1)
+    session = node.request(token)
+    if act:
+        getattr(session, act)()
+    del session["user"]
+    session["message"] = beside
+    assert sent_cookie(session_headers(session)) == ""
+    assert other.read(token) is None
+
+
+def test_a_user_whose_save_fails_stays_logged_in(node: Node) -> None:
+    token = node.start(user="alice", n=1)
+    session = node.request(token)
+    session["message"] = "x" * 5_000
+    assert sent_cookie(session_headers(session)) is None
+    assert node.read(token) == {"user": "alice", "n": 1}

@@ -16,11 +16,13 @@ from .errors import (
     SessionExpired,
     SessionRevoked,
     SessionSerializationError,
+    SessionTooLarge,
 )
 from .session.overlay import Data
 from .session.plan import Need
 from .session.planning import make_plan
 from .session.request import RequestSession
+from .session.revoking import end_steps
 from .session.saving import drop_steps, pending_steps, plan_steps, save_steps
 from .session.stats import NOT_SAVED
 from .session.steps import Steps
@@ -108,17 +110,36 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
     if failed:
         return drop_steps(request, data)
     if request.pending:
-        return _revoke_and_save_steps(request, data)
+        return _keeping_logout(request, data, _revoke_and_save_steps(request, data))
     try:
         plan = make_plan(request, data)
     except (SessionSerializationError, InvalidArgument):
-        return save_steps(request, data)  # which says what is wrong
+        # Saving says what is wrong.
+        return _keeping_logout(request, data, save_steps(request, data))
     if plan.need is Need.NOTHING:
         return None
     if plan.need is Need.DELETE and request.base is None:
         request.delete_cookie(data)
         return None
+    base = request.base
+    if plan.subject is None and base is not None and base.claims.subject is not None:
+        return _keeping_logout(request, data, plan_steps(request, data, plan))
     return plan_steps(request, data, plan)
+
+
+def _keeping_logout(request: RequestSession, data: Data, steps: Steps[None]) -> Steps[None]:
+    """Save; a logout counts though something that was written beside it can't be saved.
+
+    As where the user was taken out of the session, and a message put in that is too large.
+    """
+    try:
+        yield from steps
+    except (SessionTooLarge, SessionSerializationError):
+        base, key = request.base, request.rules.subject_key
+        if base is not None and base.claims.subject is not None and dict.get(data, key) is None:
+            yield from end_steps(request.rules, base.claims.session_id)
+            request.delete_cookie(data)
+        raise
 
 
 def _revoke_and_save_steps(request: RequestSession, data: Data) -> Steps[None]:
