@@ -40,7 +40,7 @@ def set_cookie(settings: SessionSettings, token: str, max_age: int | None) -> st
 
     Args:
         token: "" deletes the cookie.
-        max_age: seconds; None for a cookie that goes with the browser. Not used for "".
+        max_age: seconds; None for a cookie that ends with the browser. Not used for "".
     """
     if not token:
         lifetime = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"

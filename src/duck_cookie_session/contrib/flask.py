@@ -150,7 +150,7 @@ class CookieSessionInterface(SessionInterface):
         if request.loaded and not failed:
             if session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]:
                 request.written = True
-            # The cookie of a session that is not permanent goes with the browser.
+            # The cookie of a session that is not permanent ends with the browser.
             if request.base is None or request.base.claims.browser_length == session.permanent:
                 request.browser_length = not session.permanent
         try:

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
         session_id: 16 bytes; another than the loaded token's begins a session in its place.
         groups: digests of the groups that it belongs to from now on.
         expiry: a new expiry; None keeps the one that the session has.
-        browser_length: whether the cookie goes with the browser; None keeps what it was.
+        browser_length: whether the cookie ends with the browser; None keeps what it was.
         authenticated_ms: when its user proved who they are, in whole seconds; None keeps what is.
         ends_loaded: where the id changes or the cookie is deleted, whether the old id is revoked.
         owed: a revocation by this request has killed the browser's token, so that it must get

@@ -69,7 +69,7 @@ class RequestSession:
     expiry: Expiry | None = None
     """One that was asked for and is not saved yet."""
     browser_length: bool | None = None
-    """The same, for whether the cookie goes with the browser."""
+    """The same, for whether the cookie ends with the browser."""
 
     packed: bytes = _EMPTY
     """Packed data of the contents as loaded or saved: what they are compared with."""

@@ -311,7 +311,7 @@ class Rules:
         return self._clock() * 1000 > opened.renew_at_ms
 
     def max_age(self, opened: Opened) -> int | None:
-        """Seconds for the cookie's Max-Age; None for one that goes with the browser."""
+        """Seconds for the cookie's Max-Age; None for one that ends with the browser."""
         if opened.claims.browser_length:
             return None
         left_ms = opened.claims.expires_ms - int(self._clock() * 1000)
