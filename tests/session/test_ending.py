@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from duck_cookie_session import SessionError, SessionRevoked, SessionStore, session_headers
+from duck_cookie_session import (
+    SessionError,
+    SessionRevoked,
+    SessionStore,
+    SessionTooLarge,
+    session_headers,
+)
 from duck_cookie_session.session.phase import Phase
 from tests.helpers import DAY, LOOKED_AT, Clock, NetworkList, Node, SwitchableList, sent_cookie
 
@@ -258,3 +264,28 @@ def test_without_a_subject_key_any_write_may_be_a_login(
         headers = session_headers(session)
         assert node.read(sent_cookie(headers)) == expected
         assert (headers == LOOKED_AT) is (expected is None)
+
+
+def test_superseding_a_session_that_leaves_no_room_changes_nothing(
+    two_nodes: tuple[Node, Node],
+) -> None:
+    node, other = two_nodes
+    outcomes = set()
+    for size in range(2700, 2900, 8):
+        try:
+            token = node.start(user=1, pad="x" * size)
+        except SessionTooLarge:
+            break
+        session = node.request(token)
+        try:
+            session.supersede()
+        except SessionTooLarge:
+            assert other.read(token) is not None
+            outcomes.add("refused")
+        else:
+            session.save()
+            assert other.read(token) is None
+            assert other.read(session.session_key) is not None
+            outcomes.add("superseded")
+        node.connector.clear_all_sessions()
+    assert outcomes == {"refused", "superseded"}

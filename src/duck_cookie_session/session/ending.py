@@ -10,6 +10,7 @@ from .overlay import Data
 from .planning import planned_id
 from .request import RequestSession
 from .revoking import delete_others_steps, end_steps, raise_steps, supersede_steps
+from .sealing import refuse_without_room
 from .steps import Steps
 
 # A session may live on under a newer token: delete_other_sessions() spares the one that calls it.
@@ -118,12 +119,15 @@ def _to_supersede(request: RequestSession, data: Data) -> Opened | None:
 
     Raises:
         SessionRevoked: another request won before this one even loaded.
+        SessionTooLarge: the session leaves no room for its next token.
     """
     request.phase.refuse_if_closed()
     request.load_into(data)
     found = request.found
     if request.base is None and isinstance(found, Refusal) and found.reason in _REVOKED:
         raise request.rules.revoked(found.reason, found.session_id)
+    if request.base is not None:
+        refuse_without_room(request.rules, request.base)
     return request.base
 
 

@@ -13,6 +13,9 @@ from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Steps
 from .values import Expiry
 
+_NUMBERS_CHARACTERS = 64
+"""More than epoch, checkpoint and reach add to a token: 21 bytes, in blocks of 16, as Base64."""
+
 
 def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     """Seal a new token, after the loaded one was judged by what stands now.
@@ -66,6 +69,19 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     if rules.events is not None:
         rules.events.saved(claims, None if base is None else base.claims)
     return rules.keep(token, claims, plan.packed, scopes, epochs)
+
+
+def refuse_without_room(rules: Rules, base: Opened) -> None:
+    """Refuse to supersede a session that leaves no room for what a token carries from then on.
+
+    Raises:
+        SessionTooLarge: the browser would be left with a cookie that is refused.
+    """
+    limit = rules.settings.max_cookie_bytes
+    if len(base.token) + rules.line_bytes + _NUMBERS_CHARACTERS > limit:
+        named = LAST_EPOCH if base.claims.birth else 0
+        claims = base.claims._replace(session_epoch=LAST_EPOCH, checkpoint=named, reach=named)
+        _sealed(rules, claims, Plan(Need.TOKEN, base.data), rules.now_ms())
 
 
 def _sealed(rules: Rules, claims: Claims, plan: Plan, now_ms: int) -> str:

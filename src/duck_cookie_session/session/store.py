@@ -334,6 +334,7 @@ class SessionStore(LazyDict):
 
         Raises:
             SessionRevoked: the other request won, or the session was revoked.
+            SessionTooLarge: it leaves no room for the new token; nothing was changed.
             RevocationListUnavailable: nothing was changed.
             SessionError: the response has started; or in a coroutine with a list across the
                 network: await asupersede().
