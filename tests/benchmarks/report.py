@@ -76,7 +76,7 @@ class Section:
             self.judgements.append(Judgement(what, value / base, target, at_least=at_least))
 
     def judge_figure(self, what: str, value: float, target: float, unit: str) -> None:
-        """Judge a figure that is no ratio."""
+        """Judge a figure that is not a ratio."""
         self.judgements.append(Judgement(what, value, target, f" {unit}"))
 
     def to_json(self) -> dict[str, Any]:

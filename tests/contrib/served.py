@@ -36,9 +36,9 @@ class Kind:
     Attributes:
         command: what Python is started with; {port} is filled in.
         environment: what the application reads besides.
-        own: whether the framework's own middleware is kept in the place of ours.
+        own: whether the framework's own middleware is kept in place of ours.
         last_cookie: whether the framework hands over the last of two cookies of one name.
-        utf8: whether the server itself refuses a request that is no UTF-8.
+        utf8: whether the server itself refuses a request that is not UTF-8.
     """
 
     command: list[str]
@@ -126,7 +126,7 @@ class Client:
 
         Args:
             node: which of the site's processes is asked.
-            cookie: a whole Cookie header, in the place of the jar, which then stays as it is.
+            cookie: a whole Cookie header, in place of the jar, which then stays as it is.
         """
         header = cookie
         if cookie is None and self.cookie is not None:

@@ -1,4 +1,4 @@
-"""Applications whose list is a real Redis: what is asked ahead, and what happens without it."""
+"""Applications whose list is a real Redis: what is asked first, and what happens without it."""
 
 from __future__ import annotations
 

@@ -311,7 +311,7 @@ EXPORTED = {
 
 
 def exported(module: ModuleType) -> set[str]:
-    """What a module offers: its names without underscore that are no modules below it."""
+    """What a module offers: its names without underscore that are not modules below it."""
     return {
         name
         for name, value in vars(module).items()
@@ -393,7 +393,7 @@ def test_a_store_shows_what_the_reference_names_and_nothing_else() -> None:
 
 
 def is_marked(package: Path) -> bool:
-    """Whether a package or one around it says that it is no API."""
+    """Whether a package or one around it says that it is not API."""
     while package != SOURCES:
         text = (package / "__init__.py").read_text("utf-8")
         if "Not API" in text.partition('"""\n')[0]:

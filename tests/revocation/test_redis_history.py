@@ -1,4 +1,4 @@
-"""Real servers that go back in time: it is noticed, and nothing else is taken for it."""
+"""Real servers that go back in time: it is noticed, and nothing else is mistaken for it."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_a_copy_with_a_birth_of_its_own_lives_beside_the_original(
 
 @pytest.fixture
 def quiet(make_site: Callable[..., Site], caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    """A site that must not be taken for one that forgot."""
+    """A site that must not be mistaken for one that forgot."""
     site = make_site("--appendonly", "yes", "--appendfsync", "always")
     site.pass_a_checkpoint()
     yield site

@@ -392,7 +392,7 @@ def test_a_replaced_checkpoint_lives_a_day_longer_than_the_longest_retention(
 def test_a_replaced_checkpoint_that_reaches_ahead_of_the_clock_lives_that_much_longer(
     the_list, app, bare
 ):
-    """Else a token of then would prove a loss that there was none."""
+    """Else a token from then would prove a loss that never happened."""
     ahead = the_list.raise_epoch(app.session()) + 3_600_000_000
     rewrite_history(bare, clock=ahead, where="another")
     the_list.raise_epoch(app.session())

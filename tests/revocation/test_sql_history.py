@@ -1,4 +1,4 @@
-"""Databases that go back in time: it is noticed, and nothing else is taken for it."""
+"""Databases that go back in time: it is noticed, and nothing else is mistaken for it."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_all_within_ten_seconds_and_a_clear_all_in_between(
 
 @pytest.fixture
 def quiet(make_site: Callable[..., Site], caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    """A site that must not be taken for one that forgot."""
+    """A site that must not be mistaken for one that forgot."""
     site = make_site()
     site.pass_a_checkpoint()
     yield site

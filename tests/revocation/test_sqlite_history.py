@@ -1,4 +1,4 @@
-"""Real files that go back in time: it is noticed, and nothing else is taken for it."""
+"""Real files that go back in time: it is noticed, and nothing else is mistaken for it."""
 
 from __future__ import annotations
 
@@ -553,7 +553,7 @@ def test_a_token_of_another_list_ends_nobody_elses_session(
 
 @pytest.fixture
 def quiet(site: Site, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    """A site that must not be taken for one that forgot."""
+    """A site that must not be mistaken for one that forgot."""
     site.pass_a_checkpoint()
     yield site
     assert site.everything() == 0

@@ -119,7 +119,7 @@ def test_other_spellings_of_the_same_bytes(node: Node, size: int) -> None:
 
 @given(st.text(ALPHABET + "=+/ \n", max_size=40))
 def test_the_one_spelling_is_what_encoding_again_gives(text: str) -> None:
-    """As long as it is no session id, the spelling is judged before any key."""
+    """Unless it is a session id, the spelling is judged before any key."""
     try:
         decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         same = base64.urlsafe_b64encode(decoded).decode().rstrip("=") == text != ""

@@ -228,7 +228,7 @@ class _Answer:
             )
 
     async def hand_out_what_is_owed(self) -> None:
-        """Answer 500 in the place of whoever stands outside, where the browser's token is dead.
+        """Answer 500 in place of whoever is outside, where the browser's token is dead.
 
         `supersede()` and `delete_other_sessions()` act at once: without the cookie on this
         response the user would be logged out.
@@ -298,7 +298,7 @@ def _note_replaced(other: object) -> None:
         return
     _noted.add(kind)
     logger.error(
-        "Something put a %s into scope['session'], in the place of this middleware's session: "
+        "Something put a %s into scope['session'], in place of this middleware's session: "
         "what is written to it is not kept here, and nothing was revoked. Take out the other "
         "session middleware; to log out, call clear() on the session itself.",
         kind,

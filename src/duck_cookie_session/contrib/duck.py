@@ -1,4 +1,4 @@
-"""Session middleware for Duck: put it in the place of Duck's own SessionMiddleware.
+"""Session middleware for Duck: put it in place of Duck's own SessionMiddleware.
 
     MIDDLEWARES = [..., "duck_cookie_session.contrib.duck.SessionMiddleware", ...]
 
@@ -7,7 +7,7 @@ a 500 that says what, else it is logged), a request that ends in status 500 or a
 (its revocations and the deleting cookie go out all the same), 503 with Retry-After where the
 revocation list is unreachable, `Vary: Cookie`, and `Cache-Control` where due. `Domain` is sent only
 if SESSION_COOKIE_DOMAIN is set. A wrong setting is refused when Duck loads its middlewares, before
-it serves. Limits of Duck: what CUSTOM_TEMPLATES puts in the place of a response comes after the
+it serves. Limits of Duck: what CUSTOM_TEMPLATES puts in place of a response comes after the
 middlewares and carries none of this, and with DEBUG=True Duck writes `no-cache` over our
 `Cache-Control`.
 

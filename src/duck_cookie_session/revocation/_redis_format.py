@@ -25,7 +25,7 @@ The value of an entry is decimal text, which Redis stores as one 64-bit number:
 
     n > 0   the epoch, which is also when the entry was made, in microseconds since 1970
     n < 0   an ended session or group (epoch 2**53 - 1); made -n microseconds after 1970
-    e n     a device: its epoch, which is no time, and when the entry was made
+    e n     a device: its epoch, which is not a time, and when the entry was made
 
 Everything stands in the history, so that a lookup asks for one key less. Entries and replaced
 checkpoints expire in the server (PX; checkpoints a day later, in case its clock is ahead), answers

@@ -149,7 +149,7 @@ class Book:
 
 
 def _may_go(scope: bytes) -> bool:
-    """Whether a scope is none of `everything`, which is never purged."""
+    """Whether a scope's entry may be purged: that of `everything` never is."""
     first, end = entry_range(scope[:PREFIX_BYTES])
     return first < scope < end
 

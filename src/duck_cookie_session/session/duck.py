@@ -12,7 +12,7 @@ from ..errors import InvalidSettings
 from ..settings import SessionSettings
 
 DUCK_SUBJECT_KEY = "_auth_user_id"
-"""The key under which Duck's login() writes the user's id."""
+"""The key under which the login() of Duck, and that of Django, writes the user's id."""
 
 STORAGE_HELP = (
     'Put SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList" into the settings, or '
