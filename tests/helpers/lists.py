@@ -38,6 +38,7 @@ class SwitchableList(MemoryRevocationList):
         super().__init__(clock)
         self.down = False
         self.read_only = False
+        self.fails_after_raise = False
         self.asked: list[str] = []
 
     def _answer(self, what: str) -> None:
@@ -65,7 +66,9 @@ class SwitchableList(MemoryRevocationList):
         value: int | None = None,
     ) -> int | None:
         self._answer("compare_and_raise")
-        return super().compare_and_raise(scope, expected, nonce=nonce, last=last, value=value)
+        epoch = super().compare_and_raise(scope, expected, nonce=nonce, last=last, value=value)
+        self.down = self.down or self.fails_after_raise
+        return epoch
 
     def end(self, scope: bytes) -> None:
         self._answer("end")

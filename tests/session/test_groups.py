@@ -99,6 +99,30 @@ def test_a_change_of_group_keeps_the_id_and_supersedes_earlier_tokens(node: Node
     assert node.read(session.session_key) is None
 
 
+def test_the_token_of_a_change_of_group_knows_of_its_own_raise(node: Node) -> None:
+    """Or a list that is put back to before the raise would not be found out by it."""
+    node.connector.delete_subject("somebody")
+    session = node.request(node.start(user=1, tenant="acme"))
+    session["tenant"] = "zeta"
+    session.save()
+    assert session.session_key is not None
+    claims, _, _ = open_token(node.connector.rules.ring, session.session_key)
+    assert claims.reach >= claims.session_epoch > 0
+
+
+def test_a_list_that_fails_after_the_raise_leaves_no_dead_cookie(
+    make_node: MakeNode, clock: Clock
+) -> None:
+    revocations = SwitchableList(clock)
+    node = make_node(revocations, group_keys=KEYS)
+    session = node.request(node.start(user=1, tenant="acme"))
+    session["tenant"] = "zeta"
+    revocations.fails_after_raise = True
+    session.save()
+    revocations.fails_after_raise = revocations.down = False
+    assert node.read(session.session_key) == {"user": 1, "tenant": "zeta"}
+
+
 def test_of_two_changes_of_group_at_once_one_wins(node: Node) -> None:
     token = node.start(user=1, tenant="acme")
     first, second = node.request(token), node.request(token)

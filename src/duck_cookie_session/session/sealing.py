@@ -6,7 +6,7 @@ from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionT
 from ..revocation.base import LAST_EPOCH, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
-from .judging import Opened, epochs_of
+from .judging import Opened
 from .plan import Need, Plan
 from .revoking import note_ended, supersede_judged_steps
 from .rules import Rules
@@ -49,17 +49,14 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
         reason = None if base is None else rules.judge(base, standing)
         if base is not None and reason is not None:
             raise (yield from rules.revoked_steps(reason, base))
-    epochs = standing.epochs
-    if asked is not scopes:
-        stands = dict(zip(asked, epochs, strict=True))
-        epochs = tuple([stands.get(scope, 0) for scope in scopes])
+    epochs = _epochs(standing, asked, scopes) if asked is not scopes else standing.epochs
     claims = _claims(rules, base, plan, epochs, standing, now_ms)
     if base is not None and regroups:
         # Earlier tokens of the session would not be ended with its new groups.
         _sealed(rules, claims._replace(session_epoch=LAST_EPOCH), plan, now_ms)  # does it fit?
-        raised = yield from supersede_judged_steps(rules, base, standing)
-        claims = claims._replace(session_epoch=raised)
-        epochs = epochs_of(claims)
+        standing = yield from _supersede_steps(rules, base, asked, standing)
+        epochs = _epochs(standing, asked, scopes)
+        claims = _claims(rules, base, plan, epochs, standing, now_ms)
     token = _sealed(rules, claims, plan, now_ms)
     if base is not None and (moves or claims.expires_ms <= now_ms):
         yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
@@ -82,6 +79,33 @@ def refuse_without_room(rules: Rules, base: Opened) -> None:
         named = LAST_EPOCH if base.claims.birth else 0
         claims = base.claims._replace(session_epoch=LAST_EPOCH, checkpoint=named, reach=named)
         _sealed(rules, claims, Plan(Need.TOKEN, base.data), rules.now_ms())
+
+
+def _supersede_steps(
+    rules: Rules, base: Opened, asked: tuple[bytes, ...], standing: Standing
+) -> Steps[Standing]:
+    """Refuse every earlier token of the session; what stands then.
+
+    Asked for anew, so that the new token carries a reach that covers this raise.
+    """
+    raised = yield from supersede_judged_steps(rules, base, standing)
+    base = base.adopting(session=raised)
+    try:
+        after: Standing = yield Lookup(asked, base.claims.checkpoint)
+    except RevocationListUnavailable:  # the browser needs another token all the same
+        return standing._replace(epochs=(standing.epochs[0], raised, *standing.epochs[2:]))
+    reason = rules.judge(base, after)
+    if reason is not None:
+        raise (yield from rules.revoked_steps(reason, base))
+    return after
+
+
+def _epochs(
+    standing: Standing, asked: tuple[bytes, ...], scopes: tuple[bytes, ...]
+) -> tuple[int, ...]:
+    """What stands for those scopes; a new id was not asked for, and stands at 0."""
+    stands = dict(zip(asked, standing.epochs, strict=True))
+    return tuple([stands.get(scope, 0) for scope in scopes])
 
 
 def _sealed(rules: Rules, claims: Claims, plan: Plan, now_ms: int) -> str:
