@@ -73,7 +73,7 @@ class SessionSettings:
             like any other then, which gives no new session id and revokes nothing, and nobody can
             be logged out everywhere.
         group_keys: keys of the session's data, four at most, whose values (str, int, UUID) name the
-            groups that a session belongs to, such as a tenant.
+            groups that a session belongs to, such as a tenant; `delete_group()` ends those of one.
         compress: deflate the data if that makes it smaller. Weakens: the length of the cookie then
             tells something of the content.
         max_cookie_bytes: bytes of the cookie's whole line (name, value and attributes, as in
@@ -82,8 +82,8 @@ class SessionSettings:
             entries of the revocation list, never that of a token.
         on_unreachable: "refuse" raises RevocationListUnavailable; "accept" weakens: reads are then
             served without the check, revoked sessions among them.
-        on_lost: what to do if the revocation list has lost everything. "refuse" ends every
-            session; "accept" weakens: sessions that were revoked come back.
+        on_lost: what to do if the revocation list was lost, or put back from an older copy.
+            "refuse" ends every session; "accept" weakens: sessions that were revoked come back.
         token_cache_size: verified tokens that one process keeps in memory, in plain text, 4,096; 0
             keeps none. They take at most 4,096 bytes each on average, however much one visitor's
             session inflates to under `compress`: about 17 MB in all by default, as measured. A
