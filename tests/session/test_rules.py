@@ -12,6 +12,7 @@ import pytest
 from duck_cookie_session import (
     MemoryRevocationList,
     RevocationListUnavailable,
+    SessionError,
     SessionExpired,
     SessionRevoked,
     SessionStore,
@@ -22,7 +23,8 @@ from duck_cookie_session.errors import Reason
 from duck_cookie_session.revocation.base import LAST_EPOCH, Standing
 from duck_cookie_session.session.judging import Opened
 from duck_cookie_session.session.plan import Need, Plan
-from duck_cookie_session.token.format import issued_at
+from duck_cookie_session.token.claims import MAX_NUMBER
+from duck_cookie_session.token.format import issued_at, seal_token
 from tests.helpers import (
     DAY,
     LOOKED_AT,
@@ -1116,3 +1118,23 @@ def test_switching_to_a_user_who_was_revoked_before(two_nodes: tuple[Node, Node]
     back = change(node.request(node.start(user=2)), user=1)
     other.connector.delete_subject(1)
     assert node.read(back) is None
+
+
+@pytest.mark.parametrize("everything", [MAX_NUMBER - 1, MAX_NUMBER])
+def test_a_logout_of_everybody_that_cannot_be_is_an_error(
+    two_nodes: tuple[Node, Node], everything: int
+) -> None:
+    """After a token made by hand with the right key, which used up the list's numbers."""
+    node, other = two_nodes
+    rules = node.connector.rules
+    known = rules.open(node.start(user=1))
+    assert isinstance(known, Opened)
+    forged = known.claims._replace(everything_epoch=everything)
+    node.read(seal_token(rules.ring, forged, known.data, rules.now_ms() // 1000))
+    token = other.start(user=1)
+    assert other.read(token) is not None
+    with pytest.raises(SessionError, match="new-birth"):
+        other.connector.clear_all_sessions()
+    node.revocations.new_birth(rules.scopes.prefix)
+    for reader in two_nodes:
+        assert reader.read(token) is None

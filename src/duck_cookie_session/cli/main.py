@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
+from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable, SessionError
 from ..revocation._sql_texts import DIALECTS, schema
 from . import checking, revoking, rotating, tokens
-from .output import GOOD, UNREACHABLE, USAGE, UsageError, complain, say
+from .output import FOUND, GOOD, UNREACHABLE, USAGE, UsageError, complain, say
 from .sources import HELP
 
 DESCRIPTION = "Encrypted cookie sessions: make secrets, look into tokens, revoke, check."
@@ -243,6 +243,9 @@ def execute(chosen: argparse.Namespace) -> int:
     except RevocationListUnavailable as error:
         complain(str(error))
         return UNREACHABLE
+    except SessionError as error:  # clear-all that refused nothing
+        complain(str(error))
+        return FOUND
     except KeyboardInterrupt:
         complain("stopped")
         return 130

@@ -195,7 +195,7 @@ class SessionStorageConnector:
         """Refuse every token issued so far; durable when this returns.
 
         Raises:
-            RevocationListUnavailable: nothing was revoked.
+            RevocationListUnavailable, SessionError: nothing was revoked.
         """
         self.run(raise_steps(self.rules, self.rules.scopes.everything))
 

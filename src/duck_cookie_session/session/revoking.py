@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidArgument, Reason
-from ..revocation.base import Standing
+from ..errors import InvalidArgument, Reason, SessionError
+from ..revocation.base import LAST_EPOCH, Standing
 from .judging import Opened
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Raise, Steps
@@ -27,8 +27,17 @@ def raise_steps(rules: Rules, scope: bytes, subject: str | None = None) -> Steps
 
     Args:
         subject: the one that the scope speaks of, if it does.
+
+    Raises:
+        SessionError: the scope stands at the last epoch, so that nothing was refused.
     """
     epoch: int = yield Raise(scope)
+    if epoch == LAST_EPOCH and scope == rules.scopes.everything:
+        raise SessionError(
+            "Not every session is refused: the list's number for everything can't rise any more. "
+            "Only a token made by hand with one of your secrets brings that about. Replace the "
+            "secrets, then run `duck-cookie-session new-birth`, which refuses every session."
+        )
     note_revoked(rules, scope, subject)
     return epoch
 
