@@ -150,7 +150,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "has only 5 bytes": {"SECRET_KEY": "short"},
     "bytes in secret 2": {"SECRET_KEY_FALLBACKS": ["also short"]},
     "SESSION_COOKIE_SAMESITE": {"SESSION_COOKIE_SAMESITE": "lux"},
-    "no revocation list": {"SESSION_STORAGE": "django.http.HttpResponse"},
+    "not a revocation list": {"SESSION_STORAGE": "django.http.HttpResponse"},
     "can't be imported": {"SESSION_STORAGE": "of.nothing"},
     "not a class": {"SESSION_STORAGE": 7},
 }

@@ -59,7 +59,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "SESSION_ABSOLUTE_AGE": {"SESSION_ABSOLUTE_AGE": 0},
     "SESSION_DIR": {"SESSION_DIR": None},
     "has only 5 bytes": {"SECRET_KEY": "short"},
-    "no revocation list": {"SESSION_STORAGE": "duck.http.response.HttpResponse"},
+    "not a revocation list": {"SESSION_STORAGE": "duck.http.response.HttpResponse"},
 }
 
 

@@ -115,7 +115,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "is empty": {"SECRET_KEY": None},
     "SESSION_COOKIE_SAMESITE": {"SESSION_COOKIE_SAMESITE": "lux"},
     "SECRET_KEY_FALLBACKS": {"SECRET_KEY_FALLBACKS": ["also short"]},
-    "no revocation list": {"SESSION_STORAGE": "flask.Flask"},
+    "not a revocation list": {"SESSION_STORAGE": "flask.Flask"},
     "can't be imported": {"SESSION_STORAGE": "of.nothing"},
     "not a class": {"SESSION_STORAGE": 7},
 }

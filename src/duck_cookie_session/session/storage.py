@@ -40,7 +40,7 @@ def build_list(storage: StorageClass, settings: SessionSettings) -> RevocationLi
     """Call it, with `session_dir` if it needs an argument.
 
     Raises:
-        InvalidSettings: what it gives is no revocation list, or there is no folder.
+        InvalidSettings: what it gives is not a revocation list, or there is no folder.
     """
     check_storage(storage, settings)
     made: object = storage(settings.session_dir) if _needs_argument(storage) else storage()
