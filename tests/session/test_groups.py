@@ -230,7 +230,7 @@ def test_wrong_arguments(node: Node, name: str, value: Any, says: str) -> None:
 
 
 def test_a_value_that_can_name_no_group(node: Node) -> None:
-    with pytest.raises(InvalidArgument, match="list"):
+    with pytest.raises(InvalidArgument, match="value of the group 'tenant' is a list"):
         node.start(user=1, tenant=["acme"])
 
 

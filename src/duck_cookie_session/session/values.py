@@ -64,8 +64,11 @@ class Expiry(NamedTuple):
         return cls(math.floor(seconds * 1000))
 
 
-def subject_text(value: object) -> str | None:
+def subject_text(value: object, what: str = "A subject") -> str | None:
     """A subject as text; None stays None.
+
+    Args:
+        what: what the value is, for messages.
 
     Raises:
         InvalidArgument: for anything but a str, an int that is not a bool, or a UUID.
@@ -76,14 +79,14 @@ def subject_text(value: object) -> str | None:
         value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidArgument(
-            f"A subject is a {type(value).__name__}; it must be a str, an int or a UUID."
+            f"{what} is a {type(value).__name__}; it must be a str, an int or a UUID."
         )
     if isinstance(value, int) and abs(value) >= _TOO_LONG:
         # Also spares str() a number longer than Python turns into text (4,300 digits).
-        raise InvalidArgument("A subject is a number that no cookie can hold.")
+        raise InvalidArgument(f"{what} is a number that no cookie can hold.")
     text = str(value)
     if len(text) > COOKIE_LIMIT:
-        raise InvalidArgument(f"A subject has {len(text)} characters, more than a cookie can hold.")
+        raise InvalidArgument(f"{what} has {len(text)} characters, more than a cookie can hold.")
     return text
 
 
@@ -96,7 +99,7 @@ def group_digest(name: str, value: object) -> bytes | None:
     Raises:
         InvalidArgument: as `subject_text`.
     """
-    text = subject_text(value)
+    text = subject_text(value, f"A value of the group {name!r}")
     if text is None:
         return None
     digest = hashlib.sha256()
