@@ -7,7 +7,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import repeat
 
 from .._forks import watch_forks
 from ..settings import SessionSettings
@@ -25,7 +24,7 @@ from .base import (
 
 _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
-_ZEROS = repeat(0)
+_REMEMBERED = 4_096  # answers, about 3 MB
 
 
 class MemoryRevocationList(RevocationList):
@@ -52,6 +51,7 @@ class MemoryRevocationList(RevocationList):
         self._made: dict[bytes, OrderedDict[bytes, int]] = {}
         self._everything_made: dict[bytes, int] = {}
         self._histories: dict[bytes, History] = {}
+        self._answers: dict[tuple[tuple[bytes, ...], int], Standing] = {}
         self._nonces = Nonces()
         self._pid = os.getpid()
         watch_forks(self)
@@ -71,25 +71,36 @@ class MemoryRevocationList(RevocationList):
         """What stands now; see `RevocationList.lookup`."""
         if os.getpid() != self._pid:
             self._begin_anew()
+        scopes = tuple(scopes)  # which leaves a tuple as it is
+        known = self._answers.get((scopes, checkpoint))
+        if known is None:
+            known = self._find(scopes, checkpoint)
+        epochs, made, latest, birth, newest, reach, asked_reach = known
+        now = int(self._clock() * 1_000_000)
+        if now < latest:
+            now = latest
+        return Standing(epochs, made, now, birth, newest, reach, asked_reach)
+
+    def _find(self, scopes: tuple[bytes, ...], checkpoint: int) -> Standing:
+        """What stands, its time being the latest that was given out or purged at."""
         prefix = scopes[0][:PREFIX_BYTES]
         with self._lock:
-            epochs = made = tuple(map(self._epochs.get, scopes, _ZEROS))
-            if any(epochs):
-                made = tuple([self._made_of(scope) for scope in scopes])
+            epochs = tuple([self._epochs.get(scope, 0) for scope in scopes])
+            made = tuple([self._made_of(scope) for scope in scopes])
             history = self._histories[prefix]
+            reach: int = 0
             asked_reach: int | None = 0
-            if checkpoint and history.birth:
+            if history.birth:
                 kept = self._epochs.get(checkpoint_scope(prefix, checkpoint), 0)
-                asked_reach = history.reach_of(checkpoint, kept)
-        return Standing(
-            epochs,
-            made,
-            max(int(self._clock() * 1_000_000), history.clock, history.purged),  # History.time
-            history.birth,
-            history.checkpoint,
-            history.clock if history.birth else 0,
-            asked_reach,
-        )
+                reach, asked_reach = history.clock, history.reach_of(checkpoint, kept)
+            latest = history.time(0)
+            found = Standing(
+                epochs, made, latest, history.birth, history.checkpoint, reach, asked_reach
+            )
+            if len(self._answers) >= _REMEMBERED:
+                self._answers.clear()
+            self._answers[scopes, checkpoint] = found
+        return found
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
@@ -143,7 +154,7 @@ class MemoryRevocationList(RevocationList):
         with self._alone():
             clock = self._histories[prefix].clock
             history = History.begun(microseconds(self._clock), keeps_birth=True, clock=clock)
-            self._histories[prefix] = history
+            self._go_on(prefix, history)
             return history.birth
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
@@ -156,7 +167,7 @@ class MemoryRevocationList(RevocationList):
                     if swept:
                         history = self._histories[prefix]
                         purged = max(microseconds(self._clock), history.purged)
-                        self._histories[prefix] = history._replace(purged=purged)
+                        self._go_on(prefix, history._replace(purged=purged))
                 removed += swept
                 if progress is not None:
                     progress(removed)
@@ -219,8 +230,13 @@ class MemoryRevocationList(RevocationList):
     def _begin(self, prefix: bytes) -> None:
         binding = self.binding(prefix)
         now = microseconds(self._clock)
-        self._histories[prefix] = History.begun(now, keeps_birth=binding.keeps_birth)
+        self._go_on(prefix, History.begun(now, keeps_birth=binding.keeps_birth))
         warn_made_anew(binding, "memory")
+
+    def _go_on(self, prefix: bytes, history: History) -> None:
+        """Put the history on. Whatever changes the list does so; no answer from before counts."""
+        self._histories[prefix] = history
+        self._answers.clear()
 
     def _made_of(self, scope: bytes) -> int:
         if is_everything(scope):
@@ -235,7 +251,7 @@ class MemoryRevocationList(RevocationList):
         history, replaced = self._histories[prefix].raised(
             now, 0 if epoch == LAST_EPOCH else standing, elsewhere=False
         )
-        self._histories[prefix] = history
+        self._go_on(prefix, history)
         made = self._made.setdefault(prefix, OrderedDict())
         if replaced is not None:
             kept = checkpoint_scope(prefix, replaced.checkpoint)
