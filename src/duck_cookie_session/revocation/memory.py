@@ -85,8 +85,9 @@ class MemoryRevocationList(RevocationList):
         """What stands, its time being the latest that was given out or purged at."""
         prefix = scopes[0][:PREFIX_BYTES]
         with self._lock:
-            epochs = tuple([self._epochs.get(scope, 0) for scope in scopes])
-            made = tuple([self._made_of(scope) for scope in scopes])
+            epochs = made = tuple([self._epochs.get(scope, 0) for scope in scopes])
+            if any(epochs):
+                made = tuple([self._made_of(scope) for scope in scopes])
             history = self._histories[prefix]
             reach: int = 0
             asked_reach: int | None = 0
