@@ -146,7 +146,7 @@ class Failover(Loss):
 LOSSES = [DumpReadIn, DataPutBack, Failover]
 
 
-@pytest.mark.parametrize(("loss", "since"), zip(LOSSES, (0, 3, 5), strict=True))
+@pytest.mark.parametrize(("loss", "since"), [*zip(LOSSES, (0, 3, 5), strict=True)])
 def test_the_first_token_sealed_after_what_was_lost_ends_all(
     make_site: Callable[..., Site],
     make_sql_server: MakeServer,
