@@ -909,12 +909,21 @@ def test_a_late_logout_that_the_list_does_not_take_is_an_error(
     assert far.get_session(token) == {"a": 1}
 
 
+def _change_and_say_so(session: Any) -> None:
+    session["cart"].append(1)
+    session.modified = True
+
+
 @started_kinds
+@pytest.mark.parametrize("change", [lambda s: s["cart"].append(1), _change_and_say_so])
 def test_a_nested_change_once_the_response_has_started_is_logged(
-    connector: SessionStorageConnector, kind: str, caplog: pytest.LogCaptureFixture
+    connector: SessionStorageConnector,
+    kind: str,
+    change: Callable[[Any], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     token = connector.set_session(None, {"cart": []})
-    later = STARTED[kind](_nothing, lambda s: s["cart"].append(1))
+    later = STARTED[kind](_nothing, change)
     run(CookieSessionMiddleware(later, connector=connector), kind=kind, token=token)
     assert "after the response had started" in caplog.text
     assert connector.get_session(token) == {"cart": []}

@@ -289,7 +289,8 @@ class RequestSession:
     def mark(self, data: Data, *, modified: bool) -> None:
         """Have the contents count as changed; or as they are now, as not changed."""
         self.load_into(data)
-        self.written = modified
+        # Once the response has started nothing is saved; what changed in place is found at its end.
+        self.written = modified and self.phase is not Phase.CLOSED
         if not modified:
             self.packed = pack(dict(dict.items(data)))
 
