@@ -124,7 +124,7 @@ def clean_process() -> Iterator[None]:
     forget()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def closed_lists(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Closes the SQLite lists that the test leaves open, of which Python 3.13 warns."""
     made: list[SQLiteRevocationList] = []

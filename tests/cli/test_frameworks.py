@@ -66,7 +66,7 @@ def own_settings_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_flask_revokes_what_its_application_issued(
-    tmp_path: Path, flask_sessions: Callable[..., Any], closed_lists: None
+    tmp_path: Path, flask_sessions: Callable[..., Any]
 ) -> None:
     app = flask_app(tmp_path, SESSION_COOKIE_NAME="shop")
     browser = app.test_client()

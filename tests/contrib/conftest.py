@@ -10,11 +10,6 @@ import pytest
 from tests.contrib.served import KINDS, Client, Site, serving
 
 
-@pytest.fixture(autouse=True)
-def closed(closed_lists: None) -> None:
-    """Adapters that were given no connector open a list, which nobody closes."""
-
-
 @pytest.fixture(scope="session")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Site]]:
     """Gives the site of a kind; all of them are stopped at the end."""

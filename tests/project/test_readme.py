@@ -561,6 +561,7 @@ def test_limit_older_cookies_of_a_live_session(usage: dict[str, Any]) -> None:
         get_session_storage_connector().set_session(older, {})
 
 
+@pytest.mark.slow  # needs Duck
 def test_duck_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", SECRET)
     found = _run("duck")

@@ -68,6 +68,7 @@ def test_arguments_out_of_range(arguments: dict[str, float]) -> None:
         SQLRevocationList("postgresql://host/db", **arguments)
 
 
+@pytest.mark.slow  # needs a driver
 def test_the_address_may_be_a_setting(make_app: Any) -> None:
     with pytest.raises(InvalidSettings, match="SESSION_REVOCATION_URL"):
         SQLRevocationList().bind(make_app().settings)
