@@ -195,6 +195,7 @@ def manage(command: str, **changed: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_manage_py_check_says_what_is_wrong() -> None:
     assert manage("check").returncode == 0
     wrong = manage("check", SESSION_ABSOLUTE_AGE=0)

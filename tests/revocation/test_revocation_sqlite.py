@@ -121,6 +121,7 @@ def test_survey_tells_the_bytes_of_the_files(make_sqlite, directory):
     assert told == sum((directory / name).stat().st_size for name in names)
 
 
+@pytest.mark.slow
 def test_it_remembers_a_bounded_number_of_answers(make_sqlite):
     the_list = make_sqlite()
     ended = session(2**100)

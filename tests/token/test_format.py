@@ -442,4 +442,5 @@ def test_other_spellings(shaped: Sealed) -> None:
         token + token,
         token.encode().hex(),
     ):
-        assert not shaped.accepts(text)
+        # A token without - and _ and of a length that needs no padding has the first as its own.
+        assert text == token or not shaped.accepts(text)

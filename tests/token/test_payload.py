@@ -74,6 +74,7 @@ def same_zone(one: tzinfo | None, other: tzinfo | None) -> bool:
 
 
 class TestRoundTrip:
+    @pytest.mark.slow
     @given(sessions)
     @settings(max_examples=200)
     def test_everything_comes_back_equal_and_of_its_type(self, data: dict[Any, Any]) -> None:
@@ -439,6 +440,7 @@ class TestHostileBytes:
     def test_any_bytes(self, raw: bytes) -> None:
         check_unpack(raw)
 
+    @pytest.mark.slow
     @given(sessions, st.data())
     @settings(max_examples=150)
     def test_mutilated_sessions(self, data: dict[Any, Any], draw: st.DataObject) -> None:

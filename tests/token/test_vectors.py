@@ -212,6 +212,7 @@ def all_claims(draw: st.DrawFn) -> Claims:
     )
 
 
+@pytest.mark.slow
 @given(all_claims(), sessions.map(pack), st.integers(0, 2**34), st.booleans())
 def test_any_token_is_read_alike_by_both(
     claims: Claims, data: bytes, at: int, deflate: bool
