@@ -660,6 +660,16 @@ def test_check_says_how_large_the_head_of_a_response_gets(
     assert int(largest.replace(",", "")) - 40 < size <= int(largest.replace(",", ""))
 
 
+def test_a_random_secret_is_never_taken_for_a_placeholder(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four characters of a word stand in one random secret of some ten thousand."""
+    for chance in ("1234", "xxxx", "XxXx"):
+        secret = f"kV3u0Yx2Tq9sLm8Wp5Rd7Fg6H{chance}Bn4Zc1JaQe_oUiy-tEwKX0v2M9l"
+        monkeypatch.setenv("SESSION_SECRET_KEYS", secret)
+        assert run("check", "--json").findings["secrets"] == "good"
+
+
 def test_check_accepts_what_keygen_makes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
         monkeypatch.setenv("SESSION_SECRET_KEYS", run("keygen").out)

@@ -17,7 +17,8 @@ from .findings import Finding, bad, good, note
 from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown
 from .sources import Source, find
 
-PLACEHOLDERS = (b"change", b"secret", b"password", b"insecure", b"example", b"xxxx", b"1234")
+# Of six characters and more: shorter ones stand in one random secret of some ten thousand.
+PLACEHOLDERS = (b"change", b"secret", b"password", b"insecure", b"example", b"xxxxxx", b"123456")
 SAMPLE_DAY = 86_400
 
 OTHER_HEADERS = len("Cache-Control: no-store\r\nVary: Cookie\r\n")
