@@ -15,9 +15,12 @@ from typing import Any
 try:
     import sqlalchemy
     from sqlalchemy import event
-    from sqlalchemy.engine import URL, make_url
-    from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+    from sqlalchemy.engine import URL as URL
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import DBAPIError as DBAPIError
+    from sqlalchemy.exc import SQLAlchemyError as SQLAlchemyError
+    from sqlalchemy.ext.asyncio import AsyncEngine as AsyncEngine
+    from sqlalchemy.ext.asyncio import create_async_engine
 except ImportError as _missing:  # pragma: no cover  # the tests have it
     raise ImportError(
         'SQLRevocationList needs SQLAlchemy: pip install "duck-cookie-session[sql]"'

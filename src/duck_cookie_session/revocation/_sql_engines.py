@@ -14,12 +14,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from ..errors import RevocationListUnavailable
-from ._sql_drivers import CONNECTIONS, make_async_engine, make_engine, read_url
+from ._sql_drivers import (
+    CONNECTIONS,
+    URL,
+    AsyncEngine,
+    DBAPIError,
+    SQLAlchemyError,
+    make_async_engine,
+    make_engine,
+    read_url,
+)
 from ._sql_texts import POSTGRESQL, Rows, Statement, in_hex
 from ._steps import PerLoop, Result, Steps, acarry_out, carry_out
 from ._turns import NoAnswer, Turns
