@@ -343,7 +343,8 @@ class Nodes(RuleBasedStateMachine):
                 request.ends = token.session  # expired, which ends no other copy of it
         elif token is not None:
             request.refused = self.list.judge(token)
-            if request.refused in (None, "superseded"):
+            # A logout ends by its id what a later state of the session goes on as.
+            if request.refused in (None, "superseded", "subject revoked"):
                 request.ends = token.session
             if request.refused is None:
                 request.base, request.data = token, dict(token.data)
