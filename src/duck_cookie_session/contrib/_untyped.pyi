@@ -1,5 +1,6 @@
 """For type checkers only: what the adapters extend of frameworks that ship no types."""
 
+import argparse
 from typing import Any
 
 class SessionBase:
@@ -21,6 +22,16 @@ class AppConfig:
     label: str
     verbose_name: str
     def ready(self) -> None: ...
+
+class BaseCommand:
+    """django.core.management.base.BaseCommand"""
+
+    help: str
+    requires_system_checks: tuple[str, ...]
+    stdout: Any
+    stderr: Any
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def handle(self, *args: Any, **options: Any) -> Any: ...
 
 class DjangoSessionMiddleware:
     """django.contrib.sessions.middleware.SessionMiddleware"""

@@ -96,7 +96,7 @@ class RequestSession:
     def __init__(self, cookie: Cookie, connector: Any) -> None:
         self._cookie = cookie
         self._given = connector
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
         """Find connector and rules when one of them is first asked for.

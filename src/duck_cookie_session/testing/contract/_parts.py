@@ -42,8 +42,10 @@ class Application:
 
     def __init__(self, **settings: Any) -> None:
         given = {"audience": secrets.token_hex(8), "absolute_age": RETENTION - 60, **settings}
-        self.settings = SessionSettings(secret_keys=("a secret of the contract's tests",), **given)
-        self.scopes = Scopes(self.settings)
+        self.settings: SessionSettings = SessionSettings(
+            secret_keys=("a secret of the contract's tests",), **given
+        )
+        self.scopes: Scopes = Scopes(self.settings)
         self.prefix: bytes = self.scopes.prefix
         self.everything: bytes = self.scopes.everything
 

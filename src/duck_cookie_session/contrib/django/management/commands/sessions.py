@@ -6,23 +6,26 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import Any
-
-from django.core.management.base import BaseCommand, CommandParser
+from typing import TYPE_CHECKING, Any
 
 from .....cli.main import DESCRIPTION, add_commands, execute
 from .....cli.sources import Source
 from .....cli.users import Users
 from ..._connector import read_settings
 
+if TYPE_CHECKING:  # Django ships no types
+    from ...._untyped import BaseCommand
+else:
+    from django.core.management.base import BaseCommand
 
-class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
+
+class Command(BaseCommand):
     """The commands of `duck-cookie-session`; the exit codes are those."""
 
-    help = DESCRIPTION
+    help: str = DESCRIPTION
     requires_system_checks: tuple[str, ...] = ()  # `check` says itself what is wrong
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The same commands and options."""
         add_commands(parser, "manage.py sessions", framework="Django")
 
