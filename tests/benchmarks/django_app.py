@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import django
@@ -22,6 +23,7 @@ def configure() -> None:
             SECRET_KEY=SECRET,
             ALLOWED_HOSTS=["*"],
             SESSION_COOKIE_NAME=ours.COOKIE_NAME,
+            SESSION_DIR=tempfile.gettempdir(),  # looked at when it starts; nothing is kept there
             ROOT_URLCONF="tests.benchmarks.django_app",
             LOGGING_CONFIG=None,
         )

@@ -190,14 +190,15 @@ def django_handler(section: Section, kind: str, handler: Callable[..., Any]) -> 
     made = node(section, kind)
     if made is None:
         return None
-    from duck_cookie_session.contrib import django as library
+    from duck_cookie_session.contrib.django import _connector as project
 
-    module = library.__name__
+    module = "duck_cookie_session.contrib.django"
+    project._connector = made.own  # what the middleware looks at when it is made
     inner = handler(MIDDLEWARE=[f"{module}.SessionMiddleware"], SESSION_ENGINE=module)
 
     def application(environ: Any, start_response: Any) -> Any:
         # A Django project has one connector; here two projects share a process.
-        library._connector = made.own
+        project._connector = made.own
         return inner(environ, start_response)
 
     return application
