@@ -129,7 +129,7 @@ class CookieSessionMiddleware:
                 await request.acheck()
             try:
                 await self.app(scope, receive, answer.pass_on)
-            except Exception:
+            except Exception:  # the application's own, whatever it is: raised on
                 await answer.hand_out_what_is_owed()
                 raise
             finally:
