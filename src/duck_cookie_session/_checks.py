@@ -127,16 +127,31 @@ def keys_up_to(most: int) -> Callable[[str, Any], tuple[str, ...]]:
     return check
 
 
+def import_named(path: str) -> Any:
+    """What a dotted path names.
+
+    Raises:
+        ImportError: the path names nothing that can be imported, with the reason.
+    """
+    # An import takes a dotted path part by part, by recursion, and keeps each part's whole name.
+    if len(path) > 255 or not all(part.isidentifier() for part in path.split(".")):
+        raise ImportError("a dotted path is up to 255 characters of names with dots between")
+    module, _, attribute = path.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute)
+    except (AttributeError, ValueError) as error:
+        raise ImportError(str(error)) from error
+
+
 def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
     """Something to call that does its work when called, or the dotted path to it."""
     allowed = "something to call, the dotted path to it, or None"
     if isinstance(value, str):
-        module, _, attribute = value.rpartition(".")
         try:
-            value = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+            value = import_named(value)
+        except ImportError as error:
             raise fail(
-                name, f"names {value!r}, which can't be imported ({error})", allowed
+                name, f"names {value!r:.300}, which can't be imported ({error})", allowed
             ) from error
     if value is not None and not callable(value):
         raise fail(name, f"is a {type(value).__name__}", allowed)

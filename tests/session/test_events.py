@@ -157,10 +157,17 @@ class _AwaitableObject:
         raise AssertionError("nobody awaits it")
 
 
-WRONG = ("no.such.module", "builtins.no_such_name", "print", 7, _awaitable, _AwaitableObject())
+WRONG = (
+    *("no.such.module", "builtins.no_such_name", "print", ".print", "..", "a." * 500 + "a"),
+    *(7, _awaitable, _AwaitableObject()),
+)
 
 
-@pytest.mark.parametrize("wrong", WRONG)
+def _short(value: Any) -> str | None:
+    return value[:30] if isinstance(value, str) else None
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=_short)
 def test_what_nobody_could_call_is_refused(clock: Clock, wrong: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"on_event \(SESSION_ON_EVENT\)"):
         make_settings(on_event=wrong)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .._checks import import_named
 from ..errors import InvalidSettings
 from ..settings import SessionSettings
 
@@ -66,10 +66,9 @@ def import_storage(storage: Any) -> Any:
     """What SESSION_STORAGE names, or InvalidSettings; anything but text is given back."""
     if not isinstance(storage, str):
         return storage
-    module, _, name = storage.rpartition(".")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return import_named(storage)
+    except ImportError as error:
         raise InvalidSettings(
-            f"SESSION_STORAGE names {storage!r}, which can't be imported ({error}). {STORAGE_HELP}"
+            f"SESSION_STORAGE names {storage!r:.300}, which can't be imported ({error}). {STORAGE_HELP}"
         ) from error
