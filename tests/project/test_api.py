@@ -432,6 +432,7 @@ FLOORS = (
     {"_checks", "_uncancelled"},
     {"settings"},
     {"_cookie", "token", "revocation"},
+    {"device"},
     {"session"},
     {"response", "session_storage_connector"},
     {"engine", ""},

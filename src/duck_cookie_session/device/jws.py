@@ -1,0 +1,196 @@
+"""What a browser signs to show that it still has its private key: a JWS, ES256 and nothing else.
+
+DBSC ("DBSC proofs" in https://w3c.github.io/webappsec-dbsc/) takes one form of RFC 7515, the
+compact one with an attached payload, one algorithm (RFC 7518 section 3.4) and one kind of key
+(section 6.2). So whatever a sender could choose is refused here instead of being understood.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+MAX_JWS = 4096
+"""Most characters of a JWS; a browser's has some 300 and the challenge, twice with its key."""
+
+MAX_CHALLENGE = 1024
+"""Most characters of a challenge."""
+
+_ECDSA = ECDSA(SHA256())
+_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+
+class ProofRefused(ValueError):
+    """A JWS was not accepted. Internal to the library.
+
+    Attributes:
+        reason: what it was refused for, in a few words of our own: nothing of what was sent.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """The public key of a browser, on the curve P-256.
+
+    Attributes:
+        point: x and y, 32 bytes each, the big end first.
+    """
+
+    point: bytes
+
+    def digest(self) -> int:
+        """52 bits of the key's SHA-256, never 0: what stands in the revocation list."""
+        return int.from_bytes(hashlib.sha256(self.point).digest()[:7], "big") >> 4 or 1
+
+
+def verify_registration(jws: str, *, challenge: str) -> DeviceKey:
+    """The key that a browser registers, which it has signed the challenge with.
+
+    Raises:
+        ProofRefused: anything is wrong with it.
+    """
+    proof = _Proof(jws)
+    proof.answers(challenge)
+    key = _key_of(proof.header.get("jwk"))
+    proof.signed_by(key)
+    return key
+
+
+def verify_refresh(jws: str, *, key: DeviceKey, challenge: str) -> None:
+    """Whether the owner of this key signed the challenge. A key that the JWS brings is ignored.
+
+    Raises:
+        ProofRefused: anything is wrong with it.
+    """
+    proof = _Proof(jws)
+    proof.answers(challenge)
+    proof.signed_by(key)
+
+
+def claimed_challenge(jws: str) -> str:
+    """The challenge that a JWS says it answers, not verified.
+
+    It is ASCII, of 1 to `MAX_CHALLENGE` characters.
+
+    Raises:
+        ProofRefused: it is malformed, or for another algorithm or purpose.
+    """
+    return _Proof(jws).challenge
+
+
+class _Proof:
+    """A JWS taken apart, with nothing verified yet."""
+
+    __slots__ = ("_signature", "_signed", "challenge", "header")
+
+    def __init__(self, jws: str) -> None:
+        if len(jws) > MAX_JWS:
+            raise ProofRefused("too long")
+        parts = _COMPACT.fullmatch(jws)
+        if parts is None:
+            raise ProofRefused("no compact JWS")
+        self.header = _object(parts[1])
+        if self.header.get("alg") != "ES256":
+            raise ProofRefused("other algorithm")
+        if self.header.get("typ") != "dbsc+jwt":
+            raise ProofRefused("other type")
+        if (
+            "crit" in self.header
+        ):  # RFC 7515 section 4.1.11: understand all that it names, or refuse
+            raise ProofRefused("critical header")
+        challenge = _object(parts[2]).get("jti")
+        if not isinstance(challenge, str) or not challenge.isascii():
+            raise ProofRefused("no challenge")
+        if not 0 < len(challenge) <= MAX_CHALLENGE:
+            raise ProofRefused("no challenge")
+        self.challenge = challenge
+        self._signature = _decoded(parts[3])
+        if len(self._signature) != 64:
+            raise ProofRefused("no ES256 signature")
+        self._signed = f"{parts[1]}.{parts[2]}".encode("ascii")
+
+    def answers(self, challenge: str) -> None:
+        if not hmac.compare_digest(self.challenge.encode("ascii"), challenge.encode("utf-8")):
+            raise ProofRefused("other challenge")
+
+    def signed_by(self, key: DeviceKey) -> None:
+        r, s = (int.from_bytes(self._signature[at : at + 32], "big") for at in (0, 32))
+        try:
+            public = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\x04" + key.point)
+        except ValueError:
+            raise ProofRefused("no key on P-256") from None
+        try:
+            public.verify(encode_dss_signature(r, s), self._signed, _ECDSA)
+        except InvalidSignature:
+            raise ProofRefused("wrong signature") from None
+
+
+def _key_of(jwk: Any) -> DeviceKey:
+    """The key in a header. Whether it lies on the curve is checked when it is used."""
+    if not isinstance(jwk, dict) or (jwk.get("kty"), jwk.get("crv")) != ("EC", "P-256"):
+        raise ProofRefused("no key on P-256")
+    if "d" in jwk:
+        raise ProofRefused("private key")  # known to more than the device, then
+    x, y = jwk.get("x"), jwk.get("y")
+    if not isinstance(x, str) or not isinstance(y, str) or len(x) != 43 or len(y) != 43:
+        raise ProofRefused("no key on P-256")
+    return DeviceKey(_decoded(x) + _decoded(y))
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64url without padding (RFC 7515 section 2), in its one spelling."""
+    try:
+        spelled = text.encode("ascii")
+        data = urlsafe_b64decode(spelled + b"=" * (-len(spelled) % 4))
+    except ValueError:
+        raise ProofRefused("no base64url") from None
+    if urlsafe_b64encode(data).rstrip(b"=") != spelled:
+        raise ProofRefused("no base64url")
+    return data
+
+
+def _object(part: str) -> dict[str, Any]:
+    """A part as a JSON object (RFC 7515 section 4), whose names must differ."""
+    data = _decoded(part)
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number
+        )
+    except RecursionError:
+        raise ProofRefused("deep JSON") from None
+    except ProofRefused:
+        raise
+    except ValueError:
+        raise ProofRefused("no JSON") from None
+    if not isinstance(value, dict):
+        raise ProofRefused("no JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ProofRefused("a name twice")
+    return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ProofRefused("no JSON")
