@@ -61,6 +61,7 @@ from duck_cookie_session import (
 from duck_cookie_session.contrib.django import SessionMiddleware, SessionStore, get_connector
 from duck_cookie_session.errors import RevocationListUnavailable
 from duck_cookie_session.session.judging import Opened
+from duck_cookie_session.testing import read_session, session_token
 
 COOKIE = "session_id"
 
@@ -758,3 +759,13 @@ def test_the_old_session_is_read_one_last_time() -> None:
     ask(session_id=token_of(response))
     ask(sessionid=old.session_key)
     assert seen == [1, 1, None]
+
+
+@override_settings(SESSION_STORAGE="duck_cookie_session.testing.MemoryListForTests")
+def test_the_helpers_for_tests_read_djangos_response() -> None:
+    connector = get_connector()
+    token = session_token(connector, {"seen": 4})
+    written = serve(lambda session: session.update({"seen": session["seen"] + 1}), token)
+    assert read_session(connector, written) == {"seen": 5}
+    assert read_session(connector, serve(lambda session: session.flush(), token)) == {}
+    assert read_session(connector, serve(lambda session: session.get("seen"))) is None

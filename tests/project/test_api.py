@@ -327,6 +327,7 @@ PACKAGES: dict[str, set[str]] = {
     "cli": {"main"},
     "contrib.django": {"SessionMiddleware", "SessionStore", "get_connector"},
     "demo": {"run"},
+    "testing": {"Clock", "MemoryListForTests", "read_session", "session_cookie", "session_token"},
     "testing.contract": {"Application", "RETENTION", "RevocationListContract"},
 }
 """What each package offers; the others nothing."""
@@ -421,7 +422,7 @@ def test_modules_that_are_not_api_are_marked_so() -> None:
         "settings",
         *("revocation", "revocation.base", "revocation.memory"),
         *("revocation.book", "revocation.redis", "revocation.sql", "revocation.sqlite"),
-        *("testing", "testing.contract"),
+        *("testing", "testing.contract", "testing.fixtures"),
         *("contrib", "contrib.asgi", "contrib.django", "contrib.django.apps", "contrib.duck"),
         *("contrib.flask", "contrib.prometheus"),
     }
