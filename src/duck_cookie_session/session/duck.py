@@ -70,5 +70,6 @@ def import_storage(storage: Any) -> Any:
         return import_named(storage)
     except ImportError as error:
         raise InvalidSettings(
-            f"SESSION_STORAGE names {storage!r:.300}, which can't be imported ({error}). {STORAGE_HELP}"
+            f"SESSION_STORAGE names {storage!r:.300}, which can't be imported ({error}). "
+            f"{STORAGE_HELP}"
         ) from error
