@@ -1,1 +1,1 @@
-"""Sessions bound to the device that they began on: DBSC (https://w3c.github.io/webappsec-dbsc/)."""
+"""Sessions bound to their device: DBSC (https://w3c.github.io/webappsec-dbsc/). Not API."""
