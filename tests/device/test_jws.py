@@ -83,8 +83,36 @@ def test_a_good_one_registers_its_key_and_refreshes() -> None:
     assert claimed_challenge(jws()) == CHALLENGE
 
 
-def test_known_answers() -> None:
-    assert verify_registration(WRITTEN, challenge="known") == DeviceKey(point())
+REGISTERED = (
+    "eyJhbGciOiJFUzI1NiIsImp3ayI6eyJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieCI6ImJubTE2QklrdVdINmFL"
+    "ZlJ6TVpjMVFmM1A4ZVpuWjhPQ0lPOU5NYnRvU1EiLCJ5IjoicUJwdzBEemYtanlfNWxiS0RDc0FyWHFfcW9RYVp5"
+    "RzNzQzFYRXY2RHNPNCJ9LCJ0eXAiOiJkYnNjK2p3dCJ9.eyJqdGkiOiJjMSJ9.ZA13PxHrUkunybGN6fjf1VA3UG"
+    "FGKfB5yHFPJcyNMzTnDg-09yuOO7_oJ5T-nB5cjEaqOJQWZ2hiOvd5tTZJyA"
+)
+REFRESHED = (
+    "eyJhbGciOiJFUzI1NiIsInR5cCI6ImRic2Mrand0In0.eyJqdGkiOiJjMiJ9.Wjh7KvKh-uFV6FBG0XUmEtuH2gY"
+    "yB8qMSM0PqXpLsWBlf_ATbZU0WzQdtiF4mTyYGml0DESQd422DJSUA5J1uw"
+)
+AGAIN = (
+    "eyJhbGciOiJFUzI1NiIsInR5cCI6ImRic2Mrand0In0.eyJqdGkiOiJjMyJ9.NMVYmZSD6G-hV84pLaHOIoX1ejl"
+    "J491TKM1tnf6tM7FRB-Y3sq3RhLLsNu2_GD4OsvHyRsu7Xz42G_HKOmOZLw"
+)
+
+
+def test_what_chromium_156_signed() -> None:
+    """A registration and two refreshes of one session, challenges c1, c2 and c3."""
+    key = verify_registration(REGISTERED, challenge="c1")
+    verify_refresh(REFRESHED, key=key, challenge="c2")
+    verify_refresh(AGAIN, key=key, challenge="c3")
+    for text, other in ((REGISTERED, "c2"), (REFRESHED, "c3"), (AGAIN, "c2")):
+        with pytest.raises(ProofRefused, match="other challenge"):
+            verify_refresh(text, key=key, challenge=other)
+    for text, own in ((REFRESHED, "c2"), (AGAIN, "c3")):
+        with pytest.raises(ProofRefused, match="wrong signature"):
+            verify_refresh(text, key=DeviceKey(point()), challenge=own)
+
+
+def test_known_digest() -> None:
     # The key of RFC 7515, appendix A.3.
     x = unb64("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")
     y = unb64("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")
@@ -348,11 +376,3 @@ def test_one_byte_of_signature_or_key_changed_is_refused(at: int, by: int) -> No
     moved[at % 64] ^= by
     with pytest.raises(ProofRefused):
         verify_refresh(jws(), key=DeviceKey(bytes(moved)), challenge=CHALLENGE)
-
-
-WRITTEN = (
-    "eyJhbGciOiAiRVMyNTYiLCAidHlwIjogImRic2Mrand0IiwgImp3ayI6IHsia3R5IjogIkVDIiwgImNydiI6ICJQ"
-    "LTI1NiIsICJ4IjogIi0xQTRqeWxKalFxVHJTWHNURFFEZTUwOHc4eWtlSDYyX3RxLUt6QUQ2c2ciLCAieSI6ICJu"
-    "M2RseXAxaWlPYl9jMDljMEk4NldTSFBWTEliczVpMUNzRFNWMy1nZEhJIn19.eyJqdGkiOiAia25vd24ifQ.VACE"
-    "80kj0hi9zJostzxhwu54xUSC4dgwt3Qg80S7ryeQMBt8syj1RqQgsWEGt21X_T6_m0pG_rEM_CP_vAu0XQ"
-)

@@ -6,12 +6,25 @@ They run without a fuzzer too: `test_corpus.py` feeds them the corpus in every t
 from __future__ import annotations
 
 import base64
+import contextlib
 import struct
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from duck_cookie_session.device.jws import (
+    MAX_JWS,
+    DeviceKey,
+    ProofRefused,
+    claimed_challenge,
+    verify_refresh,
+    verify_registration,
+)
 from duck_cookie_session.engine import SessionStore
 from duck_cookie_session.errors import InvalidSettings, SessionSerializationError, TokenRefused
 from duck_cookie_session.response import find_cookie, merge_vary, session_headers, set_cookie
@@ -67,11 +80,11 @@ def token(data: bytes) -> None:
     _connector.session_id_of(text)
 
 
-def _edited(data: bytes) -> str:
+def _edited(data: bytes, texts: tuple[str, ...] = _tokens) -> str:
     """A live token with a few edits: each three bytes are where, what kind, which character."""
     if not data:
-        return _tokens[0]
-    text = list(_tokens[data[0] % len(_tokens)])
+        return texts[0]
+    text = list(texts[data[0] % len(texts)])
     for at in range(1, min(len(data), 12) - 2, 3):
         where, what, char = data[at], data[at + 1], chr(data[at + 2])
         spot = where * len(text) // 256
@@ -226,9 +239,63 @@ class _Values:
         return makers[self.byte() % len(makers)]()
 
 
+_private = ec.derive_private_key(123456789, ec.SECP256R1())
+_numbers = _private.public_key().public_numbers()
+_x, _y = _numbers.x.to_bytes(32, "big"), _numbers.y.to_bytes(32, "big")
+_key = DeviceKey(_x + _y)
+
+
+def _unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _signed(header: bytes, payload: bytes) -> str:
+    signed = f"{_unpadded(header)}.{_unpadded(payload)}"
+    r, s = decode_dss_signature(_private.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{signed}.{_unpadded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+_jwk = f'{{"kty":"EC","crv":"P-256","x":"{_unpadded(_x)}","y":"{_unpadded(_y)}"}}'
+_head = f'{{"alg":"ES256","jwk":{_jwk},"typ":"dbsc+jwt"}}'.encode()
+_jws = _signed(_head, b'{"jti":"challenge"}')
+
+
+def device(data: bytes) -> None:
+    """What should be a browser's signature: refused by name, or one that is ours to the letter."""
+    kind, rest = data[:1], grown(data[1:])
+    header, _, payload = rest.partition(b"\n")
+    if kind == b"\0":
+        text = rest.decode("utf-8", "surrogateescape")
+    elif kind == b"\1":  # hostile, but signed by the right key
+        text = _signed(header, payload)
+    elif kind == b"\2":
+        text = _signed(_head, rest)
+    elif kind == b"\3":
+        text = f"{_unpadded(header)}.{_unpadded(payload)}.{_unpadded(rest[-64:])}"
+    else:
+        text = _edited(rest, (_jws,))
+    try:
+        challenge = claimed_challenge(text)
+    except ProofRefused:
+        challenge = "challenge"
+    accepted = False
+    with contextlib.suppress(ProofRefused):
+        verify_refresh(text, key=_key, challenge=challenge)
+        accepted = True
+    with contextlib.suppress(ProofRefused):  # by whatever key it brings: anyone may sign with his
+        accepted |= verify_registration(text, challenge=challenge) == _key
+    if not accepted:
+        return
+    if kind not in (b"\1", b"\2") and text != _jws:
+        raise AssertionError("accepted what nobody signed")
+    if len(text) > MAX_JWS or claimed_challenge(text) != challenge:
+        raise AssertionError("accepted what is no proof")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "token": token,
     "cookie": cookie,
     "payload": payload,
     "settings": settings,
+    "device": device,
 }
