@@ -22,7 +22,13 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.contrib.flask import CookieSessionInterface
-from duck_cookie_session.testing import Clock, read_session, session_cookie, session_token
+from duck_cookie_session.testing import (
+    Clock,
+    MemoryListForTests,
+    read_session,
+    session_cookie,
+    session_token,
+)
 from tests.helpers import OTHER_SECRET, make_settings
 
 pytest_plugins = ["duck_cookie_session.testing.fixtures"]
@@ -105,3 +111,18 @@ def test_the_clock_moves_expiry(connector: SessionStorageConnector, session_cloc
     assert connector.get_session(token) == {"user": "alice"}
     session_clock.tick(1)
     assert connector.get_session(token) is None
+
+
+def test_a_process_may_have_many_lists_for_tests_and_none_of_them_is_called_durable(
+    clock: Clock,
+) -> None:
+    one, other = (
+        SessionStorageConnector(MemoryListForTests, settings=make_settings(), clock=clock)
+        for _ in range(2)
+    )
+    token = session_token(one, {"user": "alice"})
+    assert one.get_session(token) == {"user": "alice"}
+    assert other.get_session(token) is None
+    assert not MemoryListForTests.persistent
+    one.close()
+    other.close()

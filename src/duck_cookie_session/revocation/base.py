@@ -182,13 +182,14 @@ class RevocationList(ABC):
     """Base of all lists. Safe for many threads; an implementation says how many processes.
 
     Every method raises `RevocationListUnavailable` when the list can't be asked, and nothing else
-    for anything that happens at run time. The awaitable twins (`alookup`, ...) do the same without
-    blocking the event loop; the ones here run the plain method in a thread, or at once where that
-    is a matter of microseconds.
+    at run time. The awaitable twins (`alookup`, ...) don't block the event loop; the ones here run
+    the plain method in a thread, or at once where it takes microseconds.
     """
 
     persistent: ClassVar[bool] = True
-    """Whether entries outlive the process. Only one non-persistent list may serve a process."""
+    """Whether entries outlive the process. Only one list that is not may serve it ..."""
+    one_per_process: ClassVar[bool] = True
+    """... but where this is False, which is for tests."""
 
     local: ClassVar[bool] = False
     """Whether `lookup` stays on this machine (no network), so an event loop may wait for it."""

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from ..errors import (
     InvalidArgument,
-    NonPersistentStorageError,
     RevocationListUnavailable,
     TokenRefused,
 )
@@ -27,7 +26,7 @@ from .rules import Rules
 from .sealing import seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
-from .storage import StorageClass, build_list
+from .storage import StorageClass, build_list, refuse_second
 from .values import Expiry, new_session_id
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
@@ -78,11 +77,7 @@ class SessionStorageConnector:
         with _build_lock:
             self.settings = settings
             self.revocations = revocations = build_list(session_storage_cls, settings)
-            if not revocations.persistent and any(
-                not other.revocations.persistent and other.revocations is not revocations
-                for other in _open
-            ):
-                raise NonPersistentStorageError
+            refuse_second(revocations, (other.revocations for other in _open))
             _open.add(self)
         return self
 

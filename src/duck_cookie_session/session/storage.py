@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ..errors import InvalidSettings
+from ..errors import InvalidSettings, NonPersistentStorageError
 from ..revocation.base import RevocationList
 from ..settings import SessionSettings
 from .duck import STORAGE_HELP
@@ -58,3 +58,15 @@ def _needs_argument(storage: StorageClass) -> bool:
     except TypeError:
         return True
     return False
+
+
+def refuse_second(revocations: RevocationList, others: Iterable[RevocationList]) -> None:
+    """Raise NonPersistentStorageError for a list that another open one would know nothing of."""
+    if _ends_with_process(revocations) and any(
+        _ends_with_process(other) for other in others if other is not revocations
+    ):
+        raise NonPersistentStorageError
+
+
+def _ends_with_process(revocations: RevocationList) -> bool:
+    return revocations.one_per_process and not revocations.persistent

@@ -9,8 +9,8 @@ class MemoryListForTests(MemoryRevocationList):
     """A memory list that a test suite may open as often as it wants.
 
     Of MemoryRevocationList a process may have one open: a second would not know what the first
-    revoked. In tests that is what is wanted, and nowhere else; this one therefore says of itself
-    what is not so, that it outlives its process. Never serve with it.
+    revoked. In tests that is what is wanted, and nowhere else: never serve with it.
+    `duck-cookie-session check` calls it not durable, as it does every list in memory.
     """
 
-    persistent = True
+    one_per_process = False
