@@ -23,7 +23,7 @@ from .session.plan import Need
 from .session.planning import make_plan
 from .session.request import RequestSession
 from .session.revoking import end_steps
-from .session.saving import drop_steps, pending_steps, plan_steps, save_steps
+from .session.saving import drop_steps, pending_steps, plan_steps, save_at_once, save_steps
 from .session.stats import NOT_SAVED
 from .session.steps import Steps
 from .session.store import SessionStore
@@ -98,7 +98,9 @@ async def asession_headers(
 
 
 def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps[None] | None:
-    """What is to be done before the response can start; None: nothing.
+    """What is still to be done before the response can start; None: nothing.
+
+    The usual save is done at once.
 
     Raises:
         RevocationListUnavailable: the request failed because the list did not answer.
@@ -120,6 +122,8 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
         return None
     if plan.need is Need.DELETE and request.base is None:
         request.delete_cookie(data)
+        return None
+    if save_at_once(request, plan):
         return None
     base = request.base
     if plan.subject is None and base is not None and base.claims.subject is not None:

@@ -119,7 +119,8 @@ class CookieSessionMiddleware:
         connector = self._connector
         if connector is None:
             connector = self._connector = get_session_storage_connector()
-        session = AsgiSession(functools.partial(_find, scope, connector), connector=connector)
+        name = connector.settings.cookie_name
+        session = AsgiSession(functools.partial(_find, scope, name), connector=connector)
         scope["session"] = session
         request = session._request
         request.phase = Phase.OPEN
@@ -272,23 +273,25 @@ class _Answer:
 
 def _with(message: Message, session: SessionStore) -> Message:
     """The message with what the session adds: its cookie, `Cache-Control`, and Cookie in `Vary`."""
-    vary: bytes | None = None
-    cache_control = []
+    request = session._request
+    vary = own = None
     headers = []
     for pair in message.get("headers", ()):
         name = pair[0].lower()
         if name == b"vary":
             vary = pair[1] if vary is None else vary + b", " + pair[1]
-        elif name == b"cache-control":
-            cache_control.append(pair)
-        else:
-            headers.append(pair)
-    own = cache_control[0][1].decode("latin-1") if cache_control else None
-    added = headers_of(session._request, None if vary is None else vary.decode("latin-1"), own)
-    if session._request.outgoing is None:
-        headers += cache_control
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
+            continue
+        if name == b"cache-control":
+            own = pair[1].decode("latin-1")
+            if request.outgoing is not None:  # ours takes its place
+                continue
+        headers.append(pair)
+    added = headers_of(request, None if vary is None else vary.decode("latin-1"), own)
+    headers += [(_LOWER[name], value.encode("latin-1")) for name, value in added]
     return {**message, "headers": headers}
+
+
+_LOWER = {name: name.lower().encode() for name in ("Set-Cookie", "Cache-Control", "Vary")}
 
 
 def _note_replaced(other: object) -> None:
@@ -316,11 +319,10 @@ def _same(revocations: Any) -> Any:
     return revocations
 
 
-def _find(scope: Scope, connector: SessionStorageConnector) -> str | None:
-    wanted = connector.settings.cookie_name.encode()
+def _find(scope: Scope, cookie_name: str) -> str | None:
     for name, value in scope["headers"]:
         if name == b"cookie":
-            found: bytes | None = find_cookie(value, wanted)
+            found: bytes | None = find_cookie(value, cookie_name.encode())
             if found is not None:
                 return found.decode("latin-1")
     return None

@@ -267,7 +267,7 @@ class MemoryRevocationList(RevocationList):
         return self._epochs[scope]
 
     def _retention(self, prefix: bytes) -> int:
-        return int(self.binding(prefix).retention * 1_000_000)
+        return int(self._bindings[prefix].retention * 1_000_000)
 
     def _sweep(self, prefix: bytes, limit: int) -> int:
         """Remove up to `limit` expired entries; returns how many."""

@@ -16,14 +16,14 @@ from ..errors import (
 )
 from ..revocation.base import RevocationList
 from ..settings import SessionSettings
-from ..token.format import id_from_text, id_to_text, open_token
+from ..token.format import ID_CHARACTERS, id_from_text, id_to_text, open_token
 from ..token.payload import pack
 from .duck import duck_session_settings
 from .judging import Opened, Refusal
 from .plan import Need, Plan
 from .revoking import delete_subject_steps, end_group_steps, end_steps, raise_steps
 from .rules import Rules
-from .sealing import seal_steps
+from .sealing import seal_at_once, seal_steps
 from .stats import Stats
 from .steps import Result, Steps, arun, run
 from .storage import StorageClass, build_list, refuse_second
@@ -311,7 +311,9 @@ class SessionStorageConnector:
             return None
 
     def _base(self, token: object) -> Opened | None:
-        opened = self.rules.open(token) if token else None
+        if not isinstance(token, str) or len(token) <= ID_CHARACTERS:  # nothing, or a session id
+            return None
+        opened = self.rules.open(token)
         return opened if isinstance(opened, Opened) else None
 
     def _save(self, base: Opened | None, data: dict[Any, Any], expiry: Expiry | None) -> str:
@@ -322,7 +324,10 @@ class SessionStorageConnector:
             session_id = new_session_id()
         groups = self.rules.groups_of(data)
         plan = Plan(Need.TOKEN, packed, subject, session_id, groups, expiry)
-        return self.run(seal_steps(self.rules, base, plan)).token
+        saved = None
+        if base is not None and self.revocations.local:
+            saved = seal_at_once(self.rules, self.revocations, base, plan)
+        return (saved or self.run(seal_steps(self.rules, base, plan))).token
 
 
 def _checked(data: object) -> dict[Any, Any]:

@@ -32,88 +32,101 @@ PROCESS: Any = object()
 _EMPTY = pack({})
 
 
+class _AtFirstNeed:
+    """Finds connector and rules when one of them is first asked for; then the request has both.
+
+    Not `__getattr__`: a class that has one pays for it at every attribute.
+    """
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: Any, _: type) -> Any:
+        """Find them.
+
+        Raises:
+            ValueError: there is no connector.
+            TypeError: it is something else.
+        """
+        connector = request._given
+        if connector is PROCESS:
+            connector = get_session_storage_connector()
+        if not isinstance(connector, SessionStorageConnector):
+            raise wrong_connector(connector)
+        request.connector, request.rules = connector, connector.rules
+        return getattr(request, self._name)
+
+
+_at_first_need: Callable[[], Any] = _AtFirstNeed
+
+
 class RequestSession:
     """One request's knowledge of its session.
-
-    Built for every request, so that making one sets as little as it can: the rest are the
-    defaults below.
 
     Args:
         cookie: the cookie's value, or what finds it.
         connector: the application's, or `PROCESS`; None where the store has none.
     """
 
-    phase: Phase = Phase.ALONE
-    debug: bool = False
+    phase: Phase
+    debug: bool
     """Whether a write that is lost raises; else it is logged."""
-    accessed: bool = False
+    accessed: bool
     """Whether anybody looked into the contents or wrote to them."""
-    list_failed: bool = False
+    list_failed: bool
     """Whether the list failed to answer in this request: that becomes a 503."""
-    outgoing: str | None = None
+    outgoing: str | None
     """What the cookie has to be: a token, "" to delete it, None for no cookie."""
 
-    found: Opened | Refusal | None = None
+    found: Opened | Refusal | None
     """What the request's token turned out to be; None before the list was asked."""
-    loaded: bool = False
-    ready: bool = False
+    loaded: bool
+    ready: bool
     """Whether the contents may be touched at once: loaded, and not to be judged again before."""
-    before_touch: Callable[[RequestSession, Data], None] | None = None
+    before_touch: Callable[[RequestSession, Data], None] | None
     """Judges a session that lives on after its response, as on an open page of Duck's Lively."""
-    base: Opened | None = None
+    base: Opened | None
     """The live token that the contents come from, loaded or saved; None for a visitor."""
-    written: bool = False
+    written: bool
     """Whether a call changed the contents themselves."""
-    exposed: bool = False
+    exposed: bool
     """Whether a value that can change in place was handed out or taken in."""
-    expiry: Expiry | None = None
+    expiry: Expiry | None
     """One that was asked for and is not saved yet."""
-    browser_length: bool | None = None
+    browser_length: bool | None
     """The same, for whether the cookie ends with the browser."""
 
-    packed: bytes = _EMPTY
+    packed: bytes
     """Packed data of the contents as loaded or saved: what they are compared with."""
-    overlay: Data | None = None
+    overlay: Data | None
     """Writes that came with another token."""
-    drawn: tuple[bytes, str | None] | None = None
+    drawn: tuple[bytes, str | None] | None
     """An id that the session is to get, and the subject for whom it was drawn."""
-    authenticated_ms: int | None = None
+    authenticated_ms: int | None
     """When its user proved who they are, if that was in this request, after the login."""
-    cycled: bool = False
+    cycled: bool
     """Whether cycle_key() was called since the last save."""
-    owed: bool = False
+    owed: bool
     """Whether a revocation by this request has killed the browser's token."""
-    ended: bool = False
+    ended: bool
     """Whether the session was ended here: its cookie is to be deleted."""
-    pending: tuple[Callable[[], Steps[Any]], ...] = ()
+    pending: tuple[Callable[[], Steps[Any]], ...]
     """Revocations that wait for the response."""
 
-    connector: SessionStorageConnector
-    """The connector of this session; like `rules`, found at first need."""
-    rules: Rules
+    connector: SessionStorageConnector = _at_first_need()
+    """The connector of this session."""
+    rules: Rules = _at_first_need()
     """The connector's rules."""
 
     def __init__(self, cookie: Cookie, connector: Any) -> None:
-        self._cookie = cookie
+        # All in the object itself: what stands in the class is slower to find.
         self._given = connector
         self.lock: threading.RLock = threading.RLock()
-
-    def __getattr__(self, name: str) -> Any:
-        """Find connector and rules when one of them is first asked for.
-
-        Raises:
-            ValueError: there is no connector.
-            TypeError: it is something else.
-        """
-        if name not in ("connector", "rules"):
-            raise AttributeError(name)
-        connector = self._given
-        if connector is PROCESS:
-            connector = get_session_storage_connector()
-        if not isinstance(connector, SessionStorageConnector):
-            raise wrong_connector(connector)
-        self.connector, self.rules = connector, connector.rules
-        return getattr(self, name)
+        self.phase = Phase.ALONE
+        self.debug = self.accessed = self.list_failed = False
+        self.outgoing = self.before_touch = None
+        self.pending = ()
+        self.begin(cookie)
 
     def go_by(self, connector: object) -> None:
         """Take another connector."""

@@ -17,7 +17,7 @@ from .planning import make_plan
 from .request import RequestSession
 from .revoking import end_steps, judge_steps
 from .rules import Rules
-from .sealing import seal_steps
+from .sealing import seal_at_once, seal_steps
 from .steps import Steps
 from .values import new_session_id
 
@@ -51,6 +51,18 @@ def save_steps(request: RequestSession, data: Data) -> Steps[None]:
     if plan.need is Need.NOTHING:
         logger.info("A request with the cookie of an ended session was not saved.")
     yield from plan_steps(request, data, plan)
+
+
+def save_at_once(request: RequestSession, plan: Plan) -> bool:
+    """Carry out the usual plan without steps; False: it was left to `plan_steps`."""
+    base, revocations = request.base, request.connector.revocations
+    if base is None or not revocations.local or plan.need is Need.DELETE:
+        return False
+    with request.lock:
+        saved = seal_at_once(request.rules, revocations, base, plan)
+        if saved is not None:
+            request.take(saved)
+    return saved is not None
 
 
 def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionTooLarge
-from ..revocation.base import LAST_EPOCH, Standing
+from ..revocation.base import LAST_EPOCH, RevocationList, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
 from .judging import Opened
@@ -60,12 +60,43 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     token = _sealed(rules, claims, plan, now_ms)
     if base is not None and (moves or claims.expires_ms <= now_ms):
         yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
+    return _issued(rules, base, plan, rules.keep(token, claims, plan.packed, scopes, epochs))
+
+
+def seal_at_once(
+    rules: Rules, revocations: RevocationList, base: Opened, plan: Plan
+) -> Opened | None:
+    """The usual save without steps: a session goes on, and the list is here.
+
+    It does what `seal_steps` does there. Anything out of the ordinary is left to the steps, and
+    None is given.
+    """
+    claims = base.claims
+    if plan.session_id != claims.session_id or plan.groups or claims.groups:
+        return None
+    now_ms = rules.now_ms()
+    try:
+        standing = revocations.lookup(base.scopes, checkpoint=claims.checkpoint)
+        if rules.judge(base, standing) is not None:
+            return None
+        claims = _claims(rules, base, plan, standing.epochs, standing, now_ms)
+        if claims.expires_ms <= now_ms:
+            return None
+        token = _sealed(rules, claims, plan, now_ms)
+    except (RevocationListUnavailable, SessionExpired, SessionTooLarge):
+        return None
+    saved = rules.keep(token, claims, plan.packed, base.scopes, standing.epochs)
+    return _issued(rules, base, plan, saved)
+
+
+def _issued(rules: Rules, base: Opened | None, plan: Plan, saved: Opened) -> Opened:
+    """Count and tell of a new token."""
     rules.stats.count_issued()
-    if base is not None and not moves and plan.packed == base.data:
+    if base is not None and plan.packed == base.data and plan.session_id == base.claims.session_id:
         rules.stats.count("reissued")
     if rules.events is not None:
-        rules.events.saved(claims, None if base is None else base.claims)
-    return rules.keep(token, claims, plan.packed, scopes, epochs)
+        rules.events.saved(saved.claims, None if base is None else base.claims)
+    return saved
 
 
 def refuse_without_room(rules: Rules, base: Opened) -> None:

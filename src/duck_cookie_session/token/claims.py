@@ -44,6 +44,9 @@ FORMAT_VERSION = 1
 MAX_NUMBER = 2**53 - 1
 """The largest birth, checkpoint, reach and epoch: what a double holds."""
 
+ID_CHARACTERS = 22
+"""Length of a session id as text."""
+
 MAX_LIFETIME = 2**40 - 1
 """Most milliseconds that the claims can hold as a lifetime, 34 years."""
 
@@ -106,48 +109,60 @@ class Claims(NamedTuple):
 
 def id_to_text(session_id: bytes) -> str:
     """A session id as text: 22 URL-safe characters."""
-    return base64.urlsafe_b64encode(session_id)[:22].decode("ascii")
+    return base64.urlsafe_b64encode(session_id)[:ID_CHARACTERS].decode("ascii")
 
 
 def write_claims(claims: Claims, *, deflated: bool) -> bytes:
     """The bytes of claims, before the data."""
-    flags = (_BROWSER if claims.browser_length else 0) | (DEFLATED if deflated else 0)
+    (
+        session_id,
+        created_ms,
+        expires_ms,
+        lifetime_ms,
+        browser_length,
+        birth,
+        checkpoint,
+        reach,
+        session_epoch,
+        subject_epoch,
+        everything_epoch,
+        subject,
+        groups,
+        authenticated_ms,
+    ) = claims
+    flags = (_BROWSER if browser_length else 0) | (DEFLATED if deflated else 0)
     rest = b""
-    if claims.birth:
+    if birth:
         flags |= _BIRTH
-        rest = claims.birth.to_bytes(7, "big")
-    if claims.checkpoint:
+        rest = birth.to_bytes(7, "big")
+    if checkpoint:
         flags |= _CHECKPOINT
-        rest += claims.checkpoint.to_bytes(7, "big") + claims.reach.to_bytes(7, "big")
-    if claims.session_epoch:
+        rest += checkpoint.to_bytes(7, "big") + reach.to_bytes(7, "big")
+    if session_epoch:
         flags |= _SESSION
-        rest += claims.session_epoch.to_bytes(7, "big")
-    if claims.subject_epoch:
+        rest += session_epoch.to_bytes(7, "big")
+    if subject_epoch:
         flags |= _SUBJECT_EPOCH
-        rest += claims.subject_epoch.to_bytes(7, "big")
-    if claims.everything_epoch:
+        rest += subject_epoch.to_bytes(7, "big")
+    if everything_epoch:
         flags |= _EVERYTHING
-        rest += claims.everything_epoch.to_bytes(7, "big")
-    if claims.subject is not None:
-        subject = claims.subject.encode("utf-8", "surrogatepass")
-        size = 1 if len(subject) < 256 else 2
+        rest += everything_epoch.to_bytes(7, "big")
+    if subject is not None:
+        text = subject.encode("utf-8", "surrogatepass")
+        size = 1 if len(text) < 256 else 2
         flags |= _SUBJECT if size == 1 else _SUBJECT | _LONG
-        rest += len(subject).to_bytes(size, "big") + subject
-    if claims.groups:
+        rest += len(text).to_bytes(size, "big") + text
+    if groups:
         flags |= _GROUPS
-        rest += _write_groups(claims.groups)
-    if claims.authenticated_ms is not None and claims.authenticated_ms != claims.created_ms:
+        rest += _write_groups(groups)
+    if authenticated_ms is not None and authenticated_ms != created_ms:
         flags |= _AUTHENTICATED
-        rest += (claims.authenticated_ms // 1000).to_bytes(5, "big")
-    created, expires_ms, lifetime_ms = (
-        claims.created_ms // 1000,
-        claims.expires_ms,
-        claims.lifetime_ms,
-    )
+        rest += (authenticated_ms // 1000).to_bytes(5, "big")
+    created = created_ms // 1000
     head = _HEAD.pack(
         FORMAT_VERSION,
         flags,
-        claims.session_id,
+        session_id,
         created >> 32,
         created & 0xFFFFFFFF,
         expires_ms >> 32,

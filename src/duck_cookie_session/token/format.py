@@ -17,6 +17,7 @@ import zlib
 
 from ..errors import Reason, TokenRefused
 from ..settings import COOKIE_LIMIT
+from .claims import ID_CHARACTERS as ID_CHARACTERS
 from .claims import Claims as Claims
 from .claims import id_to_text as id_to_text
 from .claims import read_claims, write_claims
@@ -104,4 +105,4 @@ def id_from_text(text: str) -> bytes | None:
         spelled = _one_spelling(text)
     except TokenRefused:
         return None
-    return base64.urlsafe_b64decode(spelled + b"==") if len(spelled) == 22 else None
+    return base64.urlsafe_b64decode(spelled + b"==") if len(spelled) == ID_CHARACTERS else None
