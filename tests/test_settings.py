@@ -215,6 +215,9 @@ def test_every_field_has_its_setting() -> None:
         "revocation_url": "redis://localhost",
         "max_staleness": 1,
         "min_replicas": 1,
+        "device_binding": "off",
+        "device_binding_path": "/device",
+        "device_proof_age": 60,
         "on_event": print,
     }
     mapping = {"SESSION_" + name.upper(): value for name, value in given.items()}

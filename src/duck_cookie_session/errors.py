@@ -86,6 +86,8 @@ class Reason(Enum):
     """Issued under another revocation list, or under this one before it was lost."""
     FORGOTTEN = "list forgot"
     """It proves that the list was put back from a copy; every session issued so far is refused."""
+    UNPROVEN = "no proof of its device"
+    """The session is bound to a device, and no good proof of its key came with the request."""
 
 
 class TokenRefused(SessionError):

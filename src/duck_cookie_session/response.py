@@ -218,7 +218,7 @@ def headers_of(
     if request.outgoing is not None:
         max_age = None if request.base is None else request.rules.max_age(request.base)
         cookie = set_cookie(request.connector.settings, request.outgoing, max_age)
-        headers += [("Set-Cookie", cookie), ("Cache-Control", "no-store")]
+        headers += [("Set-Cookie", cookie), ("Cache-Control", "no-store"), *request.device_headers]
     elif cache_control is None:
         headers.append(("Cache-Control", PRIVATE))
     headers.append(("Vary", merge_vary(vary) if vary else "Cookie"))

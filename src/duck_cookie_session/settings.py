@@ -39,9 +39,11 @@ Secrets = str | bytes | Sequence[str | bytes]
 
 SameSite = Literal["Lax", "Strict", "None"]
 RefuseOrAccept = Literal["refuse", "accept"]
+OffOrOffer = Literal["off", "offer"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265 section 4.1.1: cookie-name
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # RFC 6265 section 4.1.1: path-value
+_ENDPOINTS = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # without what a header would have to quote
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -96,6 +98,12 @@ class SessionSettings:
         min_replicas: how many replicas of a Redis must have a revocation before the call returns,
             0; a primary that reports fewer is not believed at all. With 0, what a primary passed on
             to nobody is lost when another takes its place.
+        device_binding: "offer" lets browsers that know Device Bound Session Credentials bind a
+            session to their device at its login, so that a copied cookie is soon of no use. Only
+            under ASGI so far, for a `__Host-` cookie with SameSite Lax or Strict.
+        device_binding_path: under it the middleware itself answers such browsers.
+        device_proof_age: seconds after which the browser has to prove again that it has the key,
+            600, at least 10; a thief of all cookies has no longer than that.
         on_event: called with a `SessionEvent` after whatever happens to a session, in the thread or
             task that did it; or the dotted path to it. None: nothing is called.
     """
@@ -125,6 +133,9 @@ class SessionSettings:
     revocation_url: str | None = field(repr=False)
     max_staleness: float
     min_replicas: int
+    device_binding: OffOrOffer
+    device_binding_path: str
+    device_proof_age: float
     on_event: Callable[..., object] | None
 
     def __init__(
@@ -154,6 +165,9 @@ class SessionSettings:
         revocation_url: str | None = None,
         max_staleness: float | timedelta = 0,
         min_replicas: int = 0,
+        device_binding: OffOrOffer = "off",
+        device_binding_path: str = "/.session-device",
+        device_proof_age: float | timedelta = 600,
         on_event: Callable[..., object] | str | None = None,
     ) -> None:
         given = locals()
@@ -245,6 +259,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "revocation_url": check_url,
     "max_staleness": a_number(0, 3600, "seconds"),
     "min_replicas": a_number(0, MOST_REPLICAS, "replicas", whole=True),
+    "device_binding": one_of("off", "offer"),
+    "device_binding_path": a_text(
+        _ENDPOINTS, "a path such as '/.session-device', without / at its end", optional=False
+    ),
+    "device_proof_age": a_number(10, 86_400, "seconds"),
     "on_event": check_callable,
 }
 
@@ -261,3 +280,30 @@ def _check_together(settings: SessionSettings) -> None:
         raise fail("cookie_samesite", "is 'None' without cookie_secure", "'Lax', or cookie_secure")
     if settings.cookie_partitioned and not settings.cookie_secure:
         raise fail("cookie_partitioned", "is True without cookie_secure", "False, or cookie_secure")
+    if settings.device_binding == "offer":
+        _check_binding(settings)
+
+
+def _check_binding(settings: SessionSettings) -> None:
+    """A browser renews for one origin, and sibling hosts could plant cookies without `__Host-`.
+
+    That prefix brings Secure, Path=/ (so the endpoints are within it) and no Domain with it.
+    """
+    if not settings.cookie_name.startswith("__Host-"):
+        name = settings.cookie_name
+        raise fail("device_binding", f"is 'offer' for a cookie named {name}", "a __Host- name")
+    if settings.cookie_samesite not in ("Lax", "Strict"):
+        given = settings.cookie_samesite
+        raise fail("device_binding", f"is 'offer' with SameSite {given}", "'Lax' or 'Strict'")
+    if settings.cookie_partitioned:
+        raise fail("device_binding", "is 'offer' for a partitioned cookie", "'off', or no CHIPS")
+
+
+def refuse_device_binding(settings: SessionSettings, adapter: str) -> None:
+    """Refuse to start where an adapter does not serve browsers that bind a session.
+
+    Raises:
+        InvalidSettings: `device_binding` is on.
+    """
+    if settings.device_binding != "off":
+        raise fail("device_binding", f"is 'offer' under {adapter}", "'off'; only ASGI has it yet")

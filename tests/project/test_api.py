@@ -435,7 +435,7 @@ FLOORS = (
     {"_cookie", "token", "revocation"},
     {"device"},
     {"session"},
-    {"response", "session_storage_connector"},
+    {"response", "session_storage_connector", "_device_endpoints"},
     {"engine", ""},
     {"contrib", "testing"},
     {"demo"},

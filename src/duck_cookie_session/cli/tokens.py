@@ -38,6 +38,7 @@ REASONS = {
     "all revoked": "every session issued before was revoked",
     "other list": "it was issued under another revocation list, or before this one was lost",
     "list forgot": "it shows that the revocation list was put back from a copy",
+    "no proof of its device": "its session is bound to a device; beside a proof it is good",
 }
 
 

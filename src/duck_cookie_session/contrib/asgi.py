@@ -27,6 +27,7 @@ from ..response import (
     revoke_late,
 )
 from ..revocation.sqlite import SQLiteRevocationList
+from ..session.binding import REGISTRATION_HEADER
 from ..session.connector import SessionStorageConnector
 from ..session.phase import Phase
 from ..session.process import get_session_storage_connector, register
@@ -34,6 +35,7 @@ from ..session.steps import Steps
 from ..session.storage import StorageClass
 from ..session.store import SessionStore
 from ..settings import SessionSettings
+from ._asgi_device import answer_device
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -125,6 +127,10 @@ class CookieSessionMiddleware:
         request = session._request
         request.phase = Phase.OPEN
         answer = _Answer(scope, session, send, self.debug)
+        if connector.rules.seals is not None and await answer_device(
+            connector, request, scope, send
+        ):
+            return
         try:
             if not connector.revocations.local and not scope["path"].startswith(self.exempt):
                 await request.acheck()
@@ -291,7 +297,10 @@ def _with(message: Message, session: SessionStore) -> Message:
     return {**message, "headers": headers}
 
 
-_LOWER = {name: name.lower().encode() for name in ("Set-Cookie", "Cache-Control", "Vary")}
+_LOWER = {
+    name: name.lower().encode()
+    for name in ("Set-Cookie", "Cache-Control", "Vary", REGISTRATION_HEADER)
+}
 
 
 def _note_replaced(other: object) -> None:

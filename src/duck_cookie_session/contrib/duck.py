@@ -37,6 +37,7 @@ from ..session.request import RequestSession
 from ..session.stats import NOT_SAVED
 from ..session.steps import Steps
 from ..session.storage import check_storage
+from ..settings import refuse_device_binding
 
 if TYPE_CHECKING:  # Duck ships no types
     from ._untyped import DuckSessionMiddleware
@@ -163,7 +164,9 @@ def _judge_steps(known: RequestSession, base: Opened) -> Steps[Opened | Refusal]
 def _refuse_wrong_settings() -> None:
     """Refuse what a setting says before Duck serves: its own message then names it."""
     if SETTINGS.get("SESSION_ENGINE") == ENGINE:
-        check_storage(import_storage(SETTINGS.get("SESSION_STORAGE")), duck_session_settings())
+        settings = duck_session_settings()
+        refuse_device_binding(settings, "Duck")
+        check_storage(import_storage(SETTINGS.get("SESSION_STORAGE")), settings)
 
 
 _refuse_wrong_settings()

@@ -30,7 +30,7 @@ from ..session.duck import import_storage
 from ..session.phase import Phase
 from ..session.process import register
 from ..session.store import SessionStore
-from ..settings import SessionSettings, setting_name
+from ..settings import SessionSettings, refuse_device_binding, setting_name
 
 _CONFIG = (
     *("SECRET_KEY", "PERMANENT_SESSION_LIFETIME", "APPLICATION_ROOT", "SESSION_SECRET_KEYS"),
@@ -195,12 +195,14 @@ class CookieSessionInterface(SessionInterface):
             InvalidSettings: names the setting and what is allowed.
         """
         if self._given is not None:
+            refuse_device_binding(self._given.settings, "Flask")
             return self._given.settings, functools.partial(_same, self._given.revocations)
         given = {name: value for name, value in app.config.items() if value is not None}
         given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
         settings = SessionSettings.from_mapping(
             given, cookie_age=app.permanent_session_lifetime, subject_key=SUBJECT_KEY
         )
+        refuse_device_binding(settings, "Flask")
         return settings, import_storage(app.config.get("SESSION_STORAGE", SQLiteRevocationList))
 
 

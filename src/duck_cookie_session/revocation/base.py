@@ -61,11 +61,7 @@ class Scopes:
         self.everything: bytes = self.prefix + b"*"
 
     def session(self, session_id: bytes) -> bytes:
-        """The scope of one session.
-
-        Args:
-            session_id: 16 bytes.
-        """
+        """The scope of one session, by the 16 bytes of its id."""
         return self.prefix + b"s" + session_id
 
     def subject(self, subject: str) -> bytes:
@@ -74,12 +70,12 @@ class Scopes:
         return self.prefix + b"u" + hashlib.sha256(text).digest()
 
     def group(self, digest: bytes) -> bytes:
-        """The scope of one group.
-
-        Args:
-            digest: 16 bytes, of its name and value.
-        """
+        """The scope of one group, by the 16 bytes of digest of its name and value."""
         return self.prefix + b"g" + digest
+
+    def device(self, session_id: bytes) -> bytes:
+        """The scope of the device that one session is bound to."""
+        return self.prefix + b"b" + session_id
 
 
 def is_everything(scope: bytes) -> bool:

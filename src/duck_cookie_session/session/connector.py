@@ -244,14 +244,14 @@ class SessionStorageConnector:
         """Counters since the connector was made, by name; under "refused" by reason."""
         return self._stats.as_dict()
 
-    def load(self, token: object) -> Opened | Refusal:
-        """Open a token and ask the list.
+    def load(self, token: object, cookies: str = "") -> Opened | Refusal:
+        """Open a token, beside the proof in `cookies` (a `Cookie` header), and ask the list.
 
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.
         """
         rules = self.rules
-        opened = rules.open(token)
+        opened = rules.open(token, cookies)
         del token  # error reports show local variables
         if isinstance(opened, Refusal):
             return rules.refuse(opened)
@@ -261,26 +261,23 @@ class SessionStorageConnector:
                 opened.scopes, checkpoint=opened.claims.checkpoint, fresh=False
             )
         except RevocationListUnavailable as error:
-            rules.unreachable(error)
-            return opened
-        if rules.judge(opened, standing) is not None:
+            return rules.unasked(opened, error)
+        if rules.judge(opened, standing) or (opened.bindable and opened.binds(standing)):
             return self.run(rules.check_steps(opened))
         self._stats.count_read()
         return opened
 
-    async def aload(self, token: object) -> Opened | Refusal:
+    async def aload(self, token: object, cookies: str = "") -> Opened | Refusal:
         """`load`, awaitable."""
-        steps = self.load_steps(token)
+        steps = self.load_steps(token, cookies=cookies)
         del token  # error reports show local variables
         return await self.arun(steps)
 
-    def load_steps(self, token: object, *, fresh: bool = False) -> Steps[Opened | Refusal]:
-        """Open a token and ask the list whether it still stands.
-
-        Args:
-            fresh: do not let the list reuse an older answer.
-        """
-        opened = self.rules.open(token)
+    def load_steps(
+        self, token: object, *, fresh: bool = False, cookies: str = ""
+    ) -> Steps[Opened | Refusal]:
+        """Open a token and ask the list, for no older answer if `fresh`, whether it stands."""
+        opened = self.rules.open(token, cookies)
         del token  # error reports show local variables
         if isinstance(opened, Refusal):
             return self.rules.refuse(opened)

@@ -15,7 +15,7 @@ from .steps import Steps
 
 # A session may live on under a newer token: delete_other_sessions() spares the one that calls it.
 _ENDED_ALL_THE_SAME = frozenset(
-    {Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED, Reason.SUBJECT_REVOKED}
+    {Reason.EXPIRED, Reason.TOO_OLD, Reason.SUPERSEDED, Reason.SUBJECT_REVOKED, Reason.UNPROVEN}
 )
 _REVOKED = frozenset(
     {
@@ -26,6 +26,7 @@ _REVOKED = frozenset(
         Reason.ALL_REVOKED,
         Reason.OTHER_LIST,
         Reason.FORGOTTEN,
+        Reason.UNPROVEN,
     }
 )
 

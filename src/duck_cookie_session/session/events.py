@@ -27,6 +27,8 @@ class EventKind(Enum):
     """One session, for good: logout, or its id was changed."""
     REVOKED = "revoked"
     """Every token issued so far to a session, a subject, a group or everybody: see `scope`."""
+    BOUND = "bound"
+    """A session was bound to a device."""
     REFUSED = "refused"
     """A token or a save: see `reason`."""
     ROLLED_BACK = "rolled back"
@@ -95,6 +97,12 @@ class Events:
                 as_datetime(claims.created_ms),
                 as_datetime(claims.expires_ms),
             )
+        )
+
+    def bound(self, claims: Claims) -> None:
+        """A session was bound to a device."""
+        self._tell(
+            SessionEvent(EventKind.BOUND, self._time(), claims.id_text, subject=claims.subject)
         )
 
     def ended(self, session_id: bytes, subject: str | None = None) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import Reason
-from ..revocation.base import LAST_EPOCH, Standing, Witness, forgotten
+from ..revocation.base import LAST_EPOCH, PREFIX_BYTES, Standing, Witness, forgotten
 from ..token.format import Claims
+
+NO_PROOF = -1
+"""In place of a digest: a device key came with the request, but no good proof."""
+
+BOUND_AFTER_US = 30_000_000
+"""Microseconds after its binding from which a session needs a proof."""
 
 
 class Opened(NamedTuple):
@@ -17,10 +23,13 @@ class Opened(NamedTuple):
         claims: what it says; an epoch may be a newer one, adopted since it was opened.
         data: packed data.
         scopes: what it is judged by: everything, its session, its subject if it has one,
-            its groups.
+            its groups, its device where sessions can be bound.
         epochs: what it carries for each of `scopes`.
         deadline_ms: when it is refused at the latest, by its expiry or by the absolute age.
         renew_at_ms: when a read makes it due for re-issue.
+        bindable: whether the last of `scopes` is that of its device. Its epoch is the digest of
+            the key whose proof came with the request; 0 without one, as in all kept tokens, and
+            `NO_PROOF` where only its device key came.
     """
 
     token: str
@@ -30,6 +39,7 @@ class Opened(NamedTuple):
     epochs: tuple[int, ...]
     deadline_ms: int
     renew_at_ms: int
+    bindable: bool = False
 
     def __repr__(self) -> str:
         """Without token, subject and data: error reports show the repr of local variables."""
@@ -57,7 +67,27 @@ class Opened(NamedTuple):
             claims = claims._replace(session_epoch=session)
         if subject is not None:
             claims = claims._replace(subject_epoch=subject)
-        return self._replace(claims=claims, epochs=epochs_of(claims))
+        device = self.epochs[-1:] if self.bindable else ()
+        return self._replace(claims=claims, epochs=epochs_of(claims) + device)
+
+    @property
+    def proven(self) -> int:
+        """The digest of the key whose proof came with the request; 0 or less without one."""
+        return self.epochs[-1] if self.bindable else 0
+
+    def proving(self, digest: int) -> Opened:
+        """The same beside the proof of a key; 0 for none."""
+        if not self.bindable:
+            return self
+        return self._replace(epochs=(*self.epochs[:-1], digest))
+
+    def binds(self, standing: Standing) -> bool:
+        """Whether its proof is of another key than its session is bound to, or is the first."""
+        return self.proven > 0 and self.proven != self.bound_to(standing)
+
+    def bound_to(self, standing: Standing) -> int:
+        """The digest of the key that its session is bound to; 0 if it is not bound."""
+        return standing.epochs[len(self.scopes) - 1] if self.bindable else 0
 
 
 class Refusal(NamedTuple):
@@ -127,10 +157,18 @@ def judge_epochs(opened: Opened, standing: Standing) -> Reason | None:
         return Reason.ENDED if session == LAST_EPOCH else Reason.SUPERSEDED
     if claims.subject is not None and now[opened.subject_scope] > claims.subject_epoch:
         return Reason.SUBJECT_REVOKED
-    count = len(claims.groups)
-    own = zip(opened.scopes[-count:], opened.epochs[-count:], strict=True) if count else ()
-    if any(now[scope] > epoch for scope, epoch in own):
+    own = zip(opened.scopes[2:], opened.epochs[2:], strict=True) if claims.groups else ()
+    if any(scope[PREFIX_BYTES:][:1] == b"g" and now[scope] > epoch for scope, epoch in own):
         return Reason.GROUP_REVOKED
     if standing.epochs[0] > claims.everything_epoch:
         return Reason.ALL_REVOKED
-    return None
+    return judge_device(opened, standing)
+
+
+def judge_device(opened: Opened, standing: Standing) -> Reason | None:
+    """Whether a bound session lacks the proof of its key; requests under way have 30 s."""
+    bound = opened.bound_to(standing)
+    if not bound or bound == opened.proven:
+        return None
+    made = standing.made[len(opened.scopes) - 1]
+    return Reason.UNPROVEN if standing.now - made > BOUND_AFTER_US else None

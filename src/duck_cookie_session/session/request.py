@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import RevocationListUnavailable, SessionError, SessionSerializationError
 from ..token.payload import pack
+from .binding import Headers, headers_after_end, headers_after_save
 from .connector import SessionStorageConnector, wrong_connector
 from .judging import Opened, Refusal
 from .overlay import Data, changes, lay_over
@@ -77,6 +78,11 @@ class RequestSession:
     """Whether the list failed to answer in this request: that becomes a 503."""
     outgoing: str | None
     """What the cookie has to be: a token, "" to delete it, None for no cookie."""
+
+    cookies: str = ""
+    """The request's `Cookie` header, where sessions can be bound to a device."""
+    device_headers: Headers = ()
+    """What the response carries for the session's binding to a device."""
 
     found: Opened | Refusal | None
     """What the request's token turned out to be; None before the list was asked."""
@@ -218,7 +224,7 @@ class RequestSession:
             return
         if self.token:
             try:
-                self.found = await self.connector.aload(self.token)
+                self.found = await self.connector.aload(self.token, self.cookies)
             except RevocationListUnavailable:
                 self.list_failed = True
                 raise
@@ -266,7 +272,7 @@ class RequestSession:
                 "session.aload() before touching it in a coroutine."
             )
         try:
-            return connector.load(token)
+            return connector.load(token, self.cookies)
         except RevocationListUnavailable:
             self.list_failed = True
             del token  # error reports show local variables
@@ -280,6 +286,14 @@ class RequestSession:
             overlay = changes(before or {}, data)
         self.begin(token)
         self.ended, self.overlay = ended, overlay
+
+    def device_bound(self, data: Data) -> bool:
+        """Whether the session is bound to a device; not from a login on, which begins another."""
+        self.load_into(data)
+        base = self.base
+        if base is None or base.proven <= 0:
+            return False
+        return base.claims.subject == self.rules.subject_of(data)
 
     # What changed.
 
@@ -313,6 +327,10 @@ class RequestSession:
         Args:
             settles: whether all that was to be saved is in it.
         """
+        if saved.bindable:
+            self.device_headers = headers_after_save(
+                self.rules, self.cookies, self.base, saved, self.device_headers
+            )
         self.base = self.found = saved
         self._cookie = self.outgoing = saved.token
         self.packed = saved.data
@@ -328,6 +346,8 @@ class RequestSession:
         dict.clear(data)
         self.loaded = True
         self.outgoing = ""
+        if self.cookies:
+            self.device_headers = headers_after_end(self.rules, self.cookies)
 
     def forget(self, data: Data) -> None:
         """Empty the contents; a live session's cookie is to be deleted."""

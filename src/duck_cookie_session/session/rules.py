@@ -9,6 +9,7 @@ from typing import Any
 from .._checks import check_callable
 from .._cookie import set_cookie
 from .._log import logger
+from ..device.sealed import Seals
 from ..errors import (
     InvalidArgument,
     Reason,
@@ -23,6 +24,7 @@ from ..token.claims import MAX_TIME, Claims, id_to_text
 from ..token.format import issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import unpack
+from .binding import beside, bind_steps
 from .events import Events
 from .judging import (
     Opened,
@@ -80,6 +82,7 @@ class Rules:
         size = settings.token_cache_size
         self.cache: TokenCache[Opened] = TokenCache(size, size * _KEPT_EACH)
         self.ring: KeyRing = KeyRing.of(settings)
+        self.seals: Seals | None = Seals(settings) if settings.device_binding == "offer" else None
         self.subject_key: str | None = settings.subject_key
         self.group_keys: tuple[str, ...] = settings.group_keys
         self.default_expiry: Expiry = Expiry.of(settings.cookie_age)
@@ -122,11 +125,13 @@ class Rules:
     def scopes_of(
         self, session_id: bytes, subject: str | None, groups: tuple[bytes, ...] = ()
     ) -> tuple[bytes, ...]:
-        """What a token is judged by: everything, its session, its subject, its groups."""
+        """What a token is judged by: everything, its session, subject, groups and device."""
         scopes: tuple[bytes, ...] = (self.scopes.everything, self.scopes.session(session_id))
         if subject is not None:
             scopes = (*scopes, self.scopes.subject(subject))
-        return (*scopes, *map(self.scopes.group, groups)) if groups else scopes
+        if groups:
+            scopes = (*scopes, *map(self.scopes.group, groups))
+        return scopes if self.seals is None else (*scopes, self.scopes.device(session_id))
 
     def group_scope(self, name: str, value: object) -> bytes:
         """The scope of a group, or InvalidArgument."""
@@ -142,8 +147,11 @@ class Rules:
 
     # Opening and judging a token.
 
-    def open(self, token: object) -> Opened | Refusal:
-        """Open a token and check its expiry; revocation is not looked at."""
+    def open(self, token: object, cookies: str = "") -> Opened | Refusal:
+        """Open a token and check its expiry; revocation is not looked at.
+
+        A proof of its device may stand in `cookies`, the `Cookie` header that it came in.
+        """
         if not isinstance(token, str):
             return Refusal(Reason.MALFORMED)
         opened = self.cache.get(token)
@@ -163,7 +171,7 @@ class Rules:
             claims = opened.claims
             reason = Reason.EXPIRED if now_ms >= claims.expires_ms else Reason.TOO_OLD
             return Refusal(reason, claims.session_id)
-        return opened
+        return opened if self.seals is None else beside(self.seals, opened, cookies, int(now_ms))
 
     def keep(
         self,
@@ -177,7 +185,8 @@ class Rules:
         """Remember a token that was opened or sealed.
 
         Args:
-            scopes, epochs: what it is judged by, and what it carries for each.
+            scopes, epochs: what it is judged by, and what it carries for each. What is given
+                for its device is not kept: each request brings a proof of its own.
             key_number: number of the secret that sealed it, 0 the newest.
         """
         last_ms = claims.created_ms + self._absolute_age_ms
@@ -188,7 +197,10 @@ class Rules:
         if key_number > 0:
             renew_at_ms = min(renew_at_ms, (issued_at(token) + REISSUE_AFTER) * 1000)
         deadline_ms = expires_ms if expires_ms < last_ms else last_ms
-        opened = Opened(token, claims, data, scopes, epochs, deadline_ms, renew_at_ms)
+        bindable = self.seals is not None
+        if bindable:
+            epochs = (*epochs[: len(scopes) - 1], 0)
+        opened = Opened(token, claims, data, scopes, epochs, deadline_ms, renew_at_ms, bindable)
         self.cache.put(token, opened, len(token) + len(data) + _KEPT_BESIDE)
         return opened
 
@@ -225,9 +237,10 @@ class Rules:
                 reason = self.judge(opened, standing)
             if reason is Reason.FORGOTTEN:
                 yield from self.forgotten_steps(opened)
+            if reason is None and opened.binds(standing):
+                opened = yield from bind_steps(self, opened, standing)
         except RevocationListUnavailable as error:
-            self.unreachable(error)
-            return opened
+            return self.unasked(opened, error)
         if reason is None:
             self.stats.count_read()
             return opened
@@ -303,6 +316,16 @@ class Rules:
         except SessionSerializationError:
             self.refuse(Refusal(Reason.MALFORMED, opened.claims.session_id))
             return None
+
+    def unasked(self, opened: Opened, error: RevocationListUnavailable) -> Opened | Refusal:
+        """What becomes of a token while the list does not answer: see `unreachable`.
+
+        One that came with the key of a device still needs a proof.
+        """
+        self.unreachable(error)
+        if opened.proven < 0:
+            return self.refuse(Refusal(Reason.UNPROVEN, opened.claims.session_id))
+        return opened
 
     # Time.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._log import logger
 from ..errors import (
     InvalidArgument,
+    Reason,
     RevocationListUnavailable,
     SessionRevoked,
     SessionSerializationError,
@@ -74,7 +75,17 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
                 yield from _drop_loaded_steps(rules, base, plan)
             request.delete_cookie(data)
         elif plan.need is not Need.NOTHING:
-            request.take((yield from seal_steps(rules, base, plan)))
+            saved = yield from seal_steps(rules, base, plan)
+            found = request.found
+            if (
+                base is None
+                and plan.subject is not None
+                and isinstance(found, Refusal)
+                and found.reason is Reason.UNPROVEN
+                and found.session_id is not None
+            ):  # an owner who lost the key logs out whoever has the cookie
+                yield from end_steps(rules, found.session_id)
+            request.take(saved)
     except SessionTooLarge:
         yield from _reissue_owed_steps(request)
         raise

@@ -6,6 +6,7 @@ from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionT
 from ..revocation.base import LAST_EPOCH, RevocationList, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
+from .binding import rebind_steps
 from .judging import Opened
 from .plan import Need, Plan
 from .revoking import note_ended, supersede_judged_steps
@@ -59,7 +60,7 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
         claims = _claims(rules, base, plan, epochs, standing, now_ms)
     token = _sealed(rules, claims, plan, now_ms)
     if base is not None and (moves or claims.expires_ms <= now_ms):
-        yield from _end_loaded_steps(rules, base, plan, standing.epochs[1])
+        yield from _end_loaded_steps(rules, base, plan, standing)
     return _issued(rules, base, plan, rules.keep(token, claims, plan.packed, scopes, epochs))
 
 
@@ -96,6 +97,8 @@ def _issued(rules: Rules, base: Opened | None, plan: Plan, saved: Opened) -> Ope
         rules.stats.count("reissued")
     if rules.events is not None:
         rules.events.saved(saved.claims, None if base is None else base.claims)
+    if base is not None and base.bindable and base.claims.subject == saved.claims.subject:
+        return saved.proving(base.proven)
     return saved
 
 
@@ -151,17 +154,20 @@ def _sealed(rules: Rules, claims: Claims, plan: Plan, now_ms: int) -> str:
     return token
 
 
-def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, epoch: int) -> Steps[None]:
+def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, standing: Standing) -> Steps[None]:
     """Revoke the id that the new token replaces, or that expires with it.
 
     Args:
-        epoch: the one of the loaded session that was judged.
+        standing: what the loaded session was judged by.
     """
     scope = base.session_scope
-    if plan.session_id == base.claims.session_id:
+    moves = plan.session_id != base.claims.session_id
+    if base.bindable and moves and plan.subject == base.claims.subject:
+        yield from rebind_steps(rules, base, standing, plan.session_id)
+    if not moves:
         yield End(scope)  # it expires now: no earlier copy may outlive it
     elif plan.ends_loaded:
-        ended: int | None = yield CompareAndRaise(scope, epoch, last=True)
+        ended: int | None = yield CompareAndRaise(scope, standing.epochs[1], last=True)
         if ended is None:
             raise rules.revoked(Reason.ENDED, base.claims.session_id)
     else:
@@ -175,7 +181,7 @@ def _scopes(
     """What the new token will be judged by, and what the list is asked for now."""
     scopes = rules.scopes_of(plan.session_id, plan.subject, plan.groups)
     # Nobody knows a new id yet, so it need not be asked for: what stands for it is 0.
-    new = tuple(scope for scope in scopes if scope != scopes[1])
+    new = tuple(scope for scope in scopes if scope[-16:] != plan.session_id)
     if base is None:
         return scopes, new
     return scopes, (*base.scopes, *(scope for scope in new if scope not in base.scopes))
@@ -237,7 +243,8 @@ def _claims(
 
 def _groups(rules: Rules, plan: Plan, epochs: tuple[int, ...]) -> tuple[tuple[bytes, int], ...]:
     """The session's groups, or SessionRevoked where one of them has been ended for good."""
-    groups = tuple(zip(plan.groups, epochs[-len(plan.groups) :], strict=True))
+    first = 2 if plan.subject is None else 3
+    groups = tuple(zip(plan.groups, epochs[first : first + len(plan.groups)], strict=True))
     if any(epoch == LAST_EPOCH for _, epoch in groups):
         raise rules.revoked(Reason.GROUP_REVOKED, plan.session_id)
     return groups

@@ -21,6 +21,10 @@ COUNTED = (
     "read",  # sessions read
     "read_from_cache",  # tokens that were verified before and kept in memory
     "revoked",  # times that a session, a subject, a group or everything was
+    "bound",  # sessions bound to a device
+    "device_registered",  # registrations answered with a proof
+    "device_refreshed",  # proofs renewed
+    "device_refused",  # registrations and refreshes refused
     "forgotten",  # times that the list was found to have gone back in time
     "unreachable",  # calls that the revocation list did not answer
 )

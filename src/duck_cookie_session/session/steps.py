@@ -51,17 +51,20 @@ class CompareAndRaise(NamedTuple):
     scope: bytes
     expected: int
     last: bool = False
+    value: int | None = None
 
     def ask(self, revocations: RevocationList) -> int | None:
         """Ask with a plain call."""
         nonce = secrets.token_bytes(16)
-        return revocations.compare_and_raise(self.scope, self.expected, nonce=nonce, last=self.last)
+        return revocations.compare_and_raise(
+            self.scope, self.expected, nonce=nonce, last=self.last, value=self.value
+        )
 
     async def aask(self, revocations: RevocationList) -> int | None:
         """Ask with an awaited call."""
         nonce = secrets.token_bytes(16)
         return await revocations.acompare_and_raise(
-            self.scope, self.expected, nonce=nonce, last=self.last
+            self.scope, self.expected, nonce=nonce, last=self.last, value=self.value
         )
 
 

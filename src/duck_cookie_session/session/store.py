@@ -35,8 +35,7 @@ class SessionStore(LazyDict):
         disable_warnings: do not warn when a loaded session is loaded again.
         connector: a SessionStorageConnector; None for the process's own, found at first need.
 
-    Every Python way to look into it loads it first. Changes to nested values are seen. Safe for
-    several threads.
+    Every Python way to look into it loads it first. Changes to nested values are seen. Thread-safe.
     """
 
     __slots__ = ("disable_warnings",)
@@ -75,17 +74,14 @@ class SessionStore(LazyDict):
         """Decorate a method of a store so that it refuses to run without a good connector.
 
         Raises:
-            ValueError: `session_storage_connector` is None or missing.
-            TypeError: it is something else than a SessionStorageConnector.
+            ValueError, TypeError: `session_storage_connector` is missing, or something else.
         """
         return checking_connector(method)
 
     # Loading.
 
     def load(self) -> dict[Any, Any]:
-        """Load the session if that was not done yet; a plain dict of what it holds.
-
-        A refused token loads as empty.
+        """Load the session if that was not done yet; a plain dict, empty for a refused token.
 
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.
@@ -148,7 +144,7 @@ class SessionStore(LazyDict):
     def session_id(self) -> str | None:
         """The session id as text, 22 characters; None for a visitor who holds nothing.
 
-        After a login, a change of user or cycle_key() it is the new one, also before the save.
+        A new one after a login, a change of user or cycle_key(), also before the save.
         """
         return session_id_text(self._request, self)
 
@@ -191,6 +187,11 @@ class SessionStore(LazyDict):
         request = self._request
         return await request.arun(request.connector.exists_steps(session_key or request.token))
 
+    @property
+    def device_bound(self) -> bool:
+        """Whether it is bound to a device, a proof of whose key came with this request."""
+        return self._request.device_bound(self)
+
     # Expiry.
 
     def set_expiry(
@@ -227,8 +228,7 @@ class SessionStore(LazyDict):
 
     def get_expiry_age(self) -> float:
         """Seconds until the session expires, 0 if it has."""
-        left = self.get_expiry_date().timestamp() - self._request.rules.now_ms() / 1000
-        return max(0.0, left)
+        return max(0.0, self.get_expiry_date().timestamp() - self._request.rules.now_ms() / 1000)
 
     def session_expired(self) -> bool:
         """Whether the session has expired."""

@@ -14,7 +14,7 @@ from ...session.connector import SessionStorageConnector
 from ...session.duck import DUCK_SUBJECT_KEY, import_storage
 from ...session.process import offer, register
 from ...session.storage import StorageClass, check_storage
-from ...settings import SessionSettings
+from ...settings import SessionSettings, refuse_device_binding
 
 OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
 
@@ -52,6 +52,7 @@ def read_settings() -> tuple[SessionSettings, StorageClass]:
         default = _use_database(given)
     settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
     storage = import_storage(given.get("SESSION_STORAGE", default))
+    refuse_device_binding(settings, "Django")
     check_storage(storage, settings)
     return settings, storage
 
