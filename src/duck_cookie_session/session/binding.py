@@ -12,6 +12,7 @@ from .steps import CompareAndRaise, Lookup, Steps
 from .values import new_session_id
 
 if TYPE_CHECKING:
+    from .request import RequestSession
     from .rules import Rules
 
 REGISTRATION_HEADER = "Secure-Session-Registration"
@@ -68,15 +69,15 @@ def rebind_steps(rules: Rules, base: Opened, standing: Standing, new_id: bytes) 
     yield CompareAndRaise(rules.scopes.device(new_id), 0, value=bound)
 
 
-def headers_after_save(
-    rules: Rules, cookies: str, before: Opened | None, saved: Opened, sent: Headers
-) -> Headers:
+def headers_after_save(request: RequestSession, saved: Opened) -> Headers:
     """What the response carries for the binding, besides the session's own cookie.
 
     Args:
-        before: the token that the saved one replaces.
-        sent: what an earlier save of this request gave.
+        request: as it was before the save.
+        saved: the new token.
     """
+    rules, cookies, before = request.rules, request.cookies, request.base
+    sent = request.device_headers
     seals = rules.seals
     if seals is None:
         return ()

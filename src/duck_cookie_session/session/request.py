@@ -83,7 +83,6 @@ class RequestSession:
     """The request's `Cookie` header, where sessions can be bound to a device."""
     device_headers: Headers = ()
     """What the response carries for the session's binding to a device."""
-
     found: Opened | Refusal | None
     """What the request's token turned out to be; None before the list was asked."""
     loaded: bool
@@ -291,9 +290,7 @@ class RequestSession:
         """Whether the session is bound to a device; not from a login on, which begins another."""
         self.load_into(data)
         base = self.base
-        if base is None or base.proven <= 0:
-            return False
-        return base.claims.subject == self.rules.subject_of(data)
+        return bool(base and base.proven > 0 and base.claims.subject == self.rules.subject_of(data))
 
     # What changed.
 
@@ -328,9 +325,7 @@ class RequestSession:
             settles: whether all that was to be saved is in it.
         """
         if saved.bindable:
-            self.device_headers = headers_after_save(
-                self.rules, self.cookies, self.base, saved, self.device_headers
-            )
+            self.device_headers = headers_after_save(self, saved)
         self.base = self.found = saved
         self._cookie = self.outgoing = saved.token
         self.packed = saved.data
