@@ -13,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from flask import Flask
 
 from duck_cookie_session import InvalidSettings, SessionStorageConnector
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
+from duck_cookie_session.contrib.flask import CookieSessionInterface
 from tests.helpers import OTHER_SECRET, SECRET, make_settings
 from tests.helpers.clock import Clock
 from tests.helpers.lists import SwitchableList
@@ -537,3 +539,18 @@ def test_off_says_and_answers_nothing(site: Site) -> None:
     assert browser.ask("/login/ada").get("Secure-Session-Registration") is None
     assert browser.who(ROOT + "/refresh") == ["ada", False]
     connector.close()
+
+
+def test_adapters_that_do_not_serve_it_refuse_it_at_start(site: Site) -> None:
+    with pytest.raises(InvalidSettings, match="under Flask"):
+        CookieSessionInterface(connector=site.connector)
+    app = Flask("shop")
+    app.config |= {
+        "SECRET_KEY": SECRET,
+        "SESSION_COOKIE_NAME": NAME,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_DEVICE_BINDING": "offer",
+    }
+    with pytest.raises(InvalidSettings, match="under Flask"):
+        CookieSessionInterface(app)

@@ -107,6 +107,8 @@ class CookieSessionInterface(SessionInterface):
         self, app: Any = None, *, connector: SessionStorageConnector | None = None
     ) -> None:
         self._given = None if connector is None else register(connector, "Flask")
+        if self._given is not None:
+            refuse_device_binding(self._given.settings, "Flask")
         self._connector: SessionStorageConnector | None = None
         self._config: tuple[Any, ...] = ()
         if app is not None:
@@ -195,7 +197,6 @@ class CookieSessionInterface(SessionInterface):
             InvalidSettings: names the setting and what is allowed.
         """
         if self._given is not None:
-            refuse_device_binding(self._given.settings, "Flask")
             return self._given.settings, functools.partial(_same, self._given.revocations)
         given = {name: value for name, value in app.config.items() if value is not None}
         given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)

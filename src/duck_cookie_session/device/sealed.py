@@ -25,7 +25,8 @@ CHALLENGE_MS = 5 * 60 * 1000
 KEY, PROOF, REGISTRATION, REFRESH = "device key", "proof", "registration", "refresh"
 
 _MOST_CHARACTERS = 512  # the longest, a device key, takes 246
-_MOST_SEEN = 4_096  # proofs kept, about 1 kB each
+_MOST_SEEN = 1_024  # proofs kept, and headers that brought one
+_MOST_HEADER = 4_096
 _MOST_PAIRS = 8  # bindings of one cookie name that are looked at in a request
 
 
@@ -63,7 +64,7 @@ def binding_text(binding: bytes) -> str:
 class Seals:
     """Seals and opens all of this for one application. Thread-safe."""
 
-    __slots__ = ("_key_start", "_proof_start", "_rings", "_seen", "settings")
+    __slots__ = ("_brought", "_key_start", "_proof_start", "_rings", "_seen", "settings")
 
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
@@ -72,6 +73,7 @@ class Seals:
             for purpose in (KEY, PROOF, REGISTRATION, REFRESH)
         }
         self._seen: dict[str, Sealed] = {}  # proofs that were opened before
+        self._brought: dict[str, tuple[bytes, int, int]] = {}  # the same by `Cookie` headers
         self._key_start = settings.cookie_name + "-key-"
         self._proof_start = settings.cookie_name + "-proof-"
 
@@ -137,6 +139,20 @@ class Seals:
             ):
                 return sealed
         return None
+
+    def proven(self, header: str, session_id: bytes, now_ms: int) -> int:
+        """The digest of the key that a request's cookies prove for a session; 0 without a proof."""
+        brought = self._brought.get(header)
+        if brought is not None and brought[0] == session_id and now_ms < brought[1]:
+            return brought[2]
+        proof = self.find(header, PROOF, session_id, now_ms)
+        if proof is None:
+            return 0
+        if len(self._brought) >= _MOST_SEEN:
+            self._brought.clear()
+        if len(header) <= _MOST_HEADER:
+            self._brought[header] = session_id, proof.end_ms, proof.digest
+        return proof.digest
 
     def set_key(self, key: Sealed, now_ms: int) -> str:
         """The `Set-Cookie` of a device key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..device.sealed import KEY, PROOF, REGISTRATION, Seals
+from ..device.sealed import KEY, REGISTRATION, Seals
 from ..errors import Reason
 from ..revocation.base import Standing
 from .judging import NO_PROOF, Opened
@@ -29,9 +29,9 @@ def beside(seals: Seals, opened: Opened, cookies: str, now_ms: int) -> Opened:
     if not cookies:
         return opened
     session_id = opened.claims.session_id
-    proof = seals.find(cookies, PROOF, session_id, now_ms)
-    if proof is not None:
-        return opened.proving(proof.digest)
+    digest = seals.proven(cookies, session_id, now_ms)
+    if digest:
+        return opened.proving(digest)
     if seals.find(cookies, KEY, session_id, now_ms) is not None:
         return opened.proving(NO_PROOF)
     return opened

@@ -262,7 +262,9 @@ class SessionStorageConnector:
             )
         except RevocationListUnavailable as error:
             return rules.unasked(opened, error)
-        if rules.judge(opened, standing) or (opened.bindable and opened.binds(standing)):
+        if rules.judge(opened, standing) or (
+            opened.epochs != standing.epochs and opened.binds(standing)
+        ):
             return self.run(rules.check_steps(opened))
         self._stats.count_read()
         return opened
