@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,12 +50,15 @@ def playwright() -> Iterator[Playwright]:
 
 
 @contextlib.contextmanager
-def browser(driver: Playwright, folder: str | None = None, **options: Any) -> Iterator[Any]:
+def browser(
+    driver: Playwright, folder: str | None = None, flags: Sequence[str] = (), **options: Any
+) -> Iterator[Any]:
     """A browser with cookies of its own, closed at the end.
 
     Args:
         folder: where it keeps them, for a browser that is closed and opened again; None for a
             new and empty folder.
+        flags: more of them.
         options: as Playwright's `launch_persistent_context` takes them.
     """
     with contextlib.ExitStack() as stack:
@@ -64,7 +67,7 @@ def browser(driver: Playwright, folder: str | None = None, **options: Any) -> It
                 tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # it is still writing
             )
         context = driver.chromium.launch_persistent_context(
-            folder, executable_path=path(), headless=True, args=list(FLAGS), **options
+            folder, executable_path=path(), headless=True, args=[*FLAGS, *flags], **options
         )
         try:
             yield context
