@@ -64,7 +64,7 @@ class InChromium:
         proofs = self.site.saw.count(PROVEN)
         self.page.goto(self.site.url("other.test", "/link?" + self.site.url(self.host, path)))
         self.page.click("a")
-        # Waited for in the page: one that is closed while it loads itself again may hang the driver.
+        # In the page: to close one while it loads itself again may hang the driver.
         self.page.wait_for_function("!document.querySelector('a, meta')", timeout=20_000)
         self.site.wait_for(PROVEN, proofs + 1)
 
