@@ -267,12 +267,20 @@ def test_delete_by_an_expired_token_ends_the_session(node: Node, clock: Clock) -
     assert node.read(token) is None
 
 
-@pytest.mark.parametrize("nothing", [None, "", "nonsense", 5, b"bytes", "A" * 21])
+@pytest.mark.parametrize("nothing", [None, "", "nonsense", "A" * 21])
 def test_there_is_nothing_to_delete(node: Node, revocations: SwitchableList, nothing: Any) -> None:
     token = node.start(a=1)
     node.connector.delete_session(nothing)
     assert node.read(token)
     assert "end" not in revocations.asked
+
+
+@pytest.mark.parametrize("wrong", [5, b"bytes", ["token"]])
+def test_what_can_name_no_session_is_told(node: Node, wrong: Any) -> None:
+    with pytest.raises(InvalidArgument, match="A session is named by"):
+        node.connector.delete_session(wrong)
+    with pytest.raises(InvalidArgument, match="A session is named by"):
+        asyncio.run(node.connector.adelete_session(wrong))
 
 
 def test_delete_again_is_no_error(node: Node) -> None:
@@ -471,7 +479,8 @@ def test_get_session_never_raises(node: Node, data: Any) -> None:
         )
     )
     assert node.read(anything) is None
-    node.connector.delete_session(anything)
+    if isinstance(anything, str):
+        node.connector.delete_session(anything)
 
 
 def test_unreachable_is_the_one_error(node: Node, revocations: SwitchableList) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from duck_cookie_session import MemoryRevocationList, SessionError
+from duck_cookie_session import InvalidArgument, MemoryRevocationList, SessionError
 from tests.helpers import Clock, Node
 
 MakeNode = Callable[..., Node]
@@ -96,3 +97,11 @@ def test_not_in_the_request_that_logs_in(node: Node) -> None:
     session["user"] = 1
     with pytest.raises(SessionError, match="A login notes the time by itself"):
         session.reauthenticated()
+
+
+@pytest.mark.parametrize("seconds", ["5", None, True, -1, float("nan")])
+def test_seconds_that_are_none_are_refused(node: Node, seconds: Any) -> None:
+    session = node.request(node.start(user=1))
+    with pytest.raises(InvalidArgument, match=r"is_fresh\(\) takes seconds"):
+        session.is_fresh(seconds)
+    assert not session.is_fresh(0)

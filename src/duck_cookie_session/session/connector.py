@@ -12,16 +12,21 @@ from typing import Any, TypeVar
 from ..errors import (
     InvalidArgument,
     RevocationListUnavailable,
-    TokenRefused,
 )
 from ..revocation.base import RevocationList
 from ..settings import SessionSettings
-from ..token.format import ID_CHARACTERS, id_from_text, id_to_text, open_token
+from ..token.format import ID_CHARACTERS, id_to_text
 from ..token.payload import pack
 from .duck import duck_session_settings
 from .judging import Opened, Refusal
 from .plan import Need, Plan
-from .revoking import delete_subject_steps, end_group_steps, end_steps, raise_steps
+from .revoking import (
+    delete_subject_steps,
+    end_group_steps,
+    end_steps,
+    raise_steps,
+    session_id_of,
+)
 from .rules import Rules
 from .sealing import seal_at_once, seal_steps
 from .stats import Stats
@@ -137,10 +142,11 @@ class SessionStorageConnector:
         """Revoke one session for good, with every token of it; durable when this returns.
 
         Args:
-            session_id: any token of it, or its session id (22 characters). What is neither is
-                left alone: there is nothing to revoke.
+            session_id: any token of it, or its session id (22 characters). Other text, and None,
+                is left alone: there is nothing to revoke.
 
         Raises:
+            InvalidArgument: it is neither text nor None.
             RevocationListUnavailable: nothing was revoked.
         """
         found = self.session_id_of(session_id)
@@ -298,16 +304,12 @@ class SessionStorageConnector:
         return await arun(self.revocations, steps)
 
     def session_id_of(self, token_or_id: object) -> bytes | None:
-        """The 16 bytes of the session id that a token (expired ones too) or an id speaks of."""
-        if not isinstance(token_or_id, str):
-            return None
-        session_id = id_from_text(token_or_id)
-        if session_id is not None:
-            return session_id
-        try:
-            return open_token(self.rules.ring, token_or_id)[0].session_id
-        except TokenRefused:
-            return None
+        """The 16 bytes of the session id that a token (expired ones too) or an id speaks of.
+
+        Raises:
+            InvalidArgument: it is neither text nor None.
+        """
+        return session_id_of(self.rules, token_or_id)
 
     def _base(self, token: object) -> Opened | None:
         if not isinstance(token, str) or len(token) <= ID_CHARACTERS:  # nothing, or a session id

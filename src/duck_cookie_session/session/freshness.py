@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..errors import SessionError
+from ..errors import InvalidArgument, SessionError
 from .ending import cycle
 from .overlay import Data
 from .request import RequestSession
@@ -18,7 +18,17 @@ def authenticated_at(request: RequestSession, data: Data) -> datetime | None:
 
 
 def is_fresh(request: RequestSession, data: Data, seconds: float) -> bool:
-    """Whether that was less than `seconds` ago."""
+    """Whether that was less than `seconds` ago.
+
+    Raises:
+        InvalidArgument: `seconds` is no number from 0 on.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise InvalidArgument(
+            f"is_fresh() takes seconds, as is_fresh(300); this is a {type(seconds).__name__}."
+        )
+    if not seconds >= 0:
+        raise InvalidArgument(f"is_fresh() takes seconds from 0 on, not {seconds}.")
     at_ms = _authenticated_ms(request, data)
     return at_ms is not None and request.rules.now_ms() - at_ms < seconds * 1000
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidArgument, Reason, SessionError
+from ..errors import InvalidArgument, Reason, SessionError, TokenRefused
 from ..revocation.base import LAST_EPOCH, Standing
+from ..token.format import id_from_text, open_token
 from .judging import Opened
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Raise, Steps
@@ -121,3 +122,25 @@ def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:
         if raised is not None:
             note_revoked(rules, base.subject_scope, base.claims.subject)
             return base.adopting(subject=raised)
+
+
+def session_id_of(rules: Rules, token_or_id: object) -> bytes | None:
+    """The session id that a token, an expired one too, or an id as text speaks of.
+
+    Raises:
+        InvalidArgument: it is neither text nor None.
+    """
+    if token_or_id is None:
+        return None
+    if not isinstance(token_or_id, str):
+        raise InvalidArgument(
+            "A session is named by its token or its id, which are text; this is a "
+            f"{type(token_or_id).__name__}."
+        )
+    session_id = id_from_text(token_or_id)
+    if session_id is not None:
+        return session_id
+    try:
+        return open_token(rules.ring, token_or_id)[0].session_id
+    except TokenRefused:
+        return None
