@@ -35,9 +35,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         session.clear()
     elif path == "/cycle":
         session.cycle_key()
+    elif path == "/exists":
+        session["exists"] = await session.aexists() and session.exists()
     elif path == "/write":
         session["n"] = session.get("n", 0) + 1
-    body = json.dumps([session.get("user"), session.device_bound]).encode()
+    bound = session["exists"] if path == "/exists" else session.device_bound
+    body = json.dumps([session.get("user"), bound]).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
@@ -224,6 +227,12 @@ def test_registration_first_proof_and_renewal(site: Site) -> None:
     assert browser.refresh(browser.sign(browser.challenge, with_key=False)).status == 200
     assert (count(site, "bound"), count(site, "device_registered")) == (1, 1)
     assert count(site, "device_refreshed") == 6
+
+
+def test_a_bound_session_exists_beside_its_proof(site: Site) -> None:
+    browser = site.bound_browser()
+    assert browser.who("/exists") == ["ada", True]
+    assert Browser(site.app, {NAME: browser.jar[NAME]}).who("/exists") == [None, False]
 
 
 def test_a_browser_that_does_not_know_it_goes_on_as_before(site: Site) -> None:

@@ -268,9 +268,8 @@ class SessionStorageConnector:
             )
         except RevocationListUnavailable as error:
             return rules.unasked(opened, error)
-        if rules.judge(opened, standing) or (
-            opened.epochs != standing.epochs and opened.binds(standing)
-        ):
+        binds = opened.epochs != standing.epochs and opened.binds(standing)
+        if rules.judge(opened, standing) or binds:
             return self.run(rules.check_steps(opened))
         self._stats.count_read()
         return opened
@@ -291,9 +290,10 @@ class SessionStorageConnector:
             return self.rules.refuse(opened)
         return (yield from self.rules.check_steps(opened, fresh=fresh))
 
-    def exists_steps(self, token: str | None) -> Steps[bool]:
+    def exists_steps(self, token: str | None, cookies: str = "") -> Steps[bool]:
         """Whether a token is live; the list itself is asked."""
-        return bool(token) and isinstance((yield from self.load_steps(token, fresh=True)), Opened)
+        live = token and (yield from self.load_steps(token, fresh=True, cookies=cookies))
+        return isinstance(live, Opened)
 
     def run(self, steps: Steps[Result]) -> Result:
         """Carry out steps on this connector's list."""

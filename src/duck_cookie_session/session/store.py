@@ -170,22 +170,19 @@ class SessionStore(LazyDict):
         return SessionStorageConnector.generate_session_id()
 
     def exists(self, session_key: str | None = None) -> bool:
-        """Whether a token is live; the list is asked.
-
-        Args:
-            session_key: a token; None for this store's own.
+        """Whether a token, this store's own by default, is live; the list is asked.
 
         Raises:
             RevocationListUnavailable: under `on_unreachable="refuse"`.
             SessionError: in a coroutine with a list across the network; await aexists().
         """
-        request = self._request
-        return request.run(request.connector.exists_steps(session_key or request.token))
+        request, ask = self._request, self._request.connector.exists_steps
+        return request.run(ask(session_key or request.token, request.cookies))
 
     async def aexists(self, session_key: str | None = None) -> bool:
         """`exists`, awaitable."""
-        request = self._request
-        return await request.arun(request.connector.exists_steps(session_key or request.token))
+        request, ask = self._request, self._request.connector.exists_steps
+        return await request.arun(ask(session_key or request.token, request.cookies))
 
     @property
     def device_bound(self) -> bool:
