@@ -1,0 +1,126 @@
+"""Real Chromium and the ASGI middleware: what a bound session stops, and what it lets pass."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.device_browser import Send, over_http
+from tests.helpers.redis_server import free_port
+
+from .authority import FLAGS, Authority, make_authority
+from .chromium import browser
+
+REGISTRATION, REFRESH = "/.session-device/registration", "/.session-device/refresh"
+
+
+class Site:
+    """The application under uvicorn, asked beside the browser by `send`."""
+
+    def __init__(self, port: int, send: Send) -> None:
+        self.port, self.send = port, send
+
+    def url(self, path: str, host: str = "app.test") -> str:
+        return f"https://{host}:{self.port}{path}"
+
+    def saw(self) -> list[list[Any]]:
+        found: list[list[Any]] = json.loads(self.send("GET", "/saw", {}).body)
+        return found
+
+    def wait_for(self, path: str, status: int) -> None:
+        until = time.monotonic() + 10
+        while [path, status] not in self.saw():
+            assert time.monotonic() < until, self.saw()
+            time.sleep(0.02)
+
+    def forward(self, seconds: int) -> None:
+        self.send("GET", f"/forward?{seconds}", {})
+
+    def shown_to(self, cookies: list[dict[str, Any]]) -> Any:
+        """What another client is shown that has these cookies."""
+        line = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in cookies)
+        answer = self.send("GET", "/home", {"Cookie": line, "Host": f"app.test:{self.port}"})
+        return json.loads(answer.body.decode().rpartition("<p>")[2])
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"), ["app.test", "other.test"])
+
+
+@pytest.fixture(scope="module")
+def site(authority: Authority) -> Iterator[Site]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--port", str(port)]
+    command += ["--ssl-certfile", str(authority.server), "tests.browser.bound_app:application"]
+    server = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.check_hostname = False
+    site = Site(port, over_http(port, context))
+    try:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                site.saw()
+                break
+            except OSError:
+                assert time.monotonic() < until
+                assert server.poll() is None
+                time.sleep(0.05)
+        yield site
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_bound_session_from_login_to_logout(
+    driver: Any, site: Site, authority: Authority
+) -> None:
+    with browser(driver, flags=FLAGS, env=authority.environment) as context:
+        page = context.new_page()
+
+        def shown(path: str) -> Any:
+            page.goto(site.url(path))
+            return json.loads(page.inner_text("p"))
+
+        def let_proof_end() -> None:
+            for cookie in context.cookies():
+                if "-proof-" in cookie["name"]:
+                    context.clear_cookies(name=cookie["name"])
+
+        assert shown("/login") == ["ada", False]
+        # What is copied before the registration is this cookie alone.
+        early = [c for c in context.cookies() if c["name"] == "__Host-session"]
+        site.wait_for(REGISTRATION, 200)
+        page.wait_for_timeout(100)  # for the answer to arrive, which the server can't see
+        assert shown("/home") == ["ada", True]
+        site.forward(31)
+        copied = context.cookies()
+        assert len(copied) == 3
+        assert site.shown_to(early) == [None, False]
+        assert site.shown_to(copied) == ["ada", True]  # within the proof's minutes
+
+        let_proof_end()
+        assert shown("/home") == ["ada", True]
+        assert [REFRESH, 200] in site.saw()
+
+        let_proof_end()
+        page.goto(site.url("/link?" + site.url("/home"), "other.test"))
+        page.click("a")
+        page.wait_for_function("document.querySelector('p')?.innerText == '[\"ada\", true]'")
+
+        site.forward(601)
+        assert site.shown_to(copied) == [None, False]
+        let_proof_end()
+        assert shown("/home") == ["ada", True]
+        assert shown("/logout") == [None, False]
+        assert not any(c["name"].startswith("__Host-session") for c in context.cookies())
+        assert site.shown_to(copied) == [None, False]
