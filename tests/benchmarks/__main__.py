@@ -19,6 +19,7 @@ from tests.benchmarks.report import Section
 SECTIONS = (
     "codec",
     "constructor",
+    "engine",
     "request",
     "frameworks",
     "duck",

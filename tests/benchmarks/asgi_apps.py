@@ -21,7 +21,13 @@ Served = Callable[..., Awaitable[None]]
 
 
 class AsgiApplication:
-    """An ASGI application driven in process, without a server."""
+    """An ASGI application driven in process, without a server.
+
+    `elsewhere` is the same on another node, which makes cookies that this one has not seen; None
+    for those that remember none.
+    """
+
+    elsewhere: AsgiApplication | None = None
 
     def __init__(self, name: str, app: Served, loop: asyncio.AbstractEventLoop, bare: str) -> None:
         self.name = name
@@ -125,8 +131,13 @@ def _starlette_style(section: Section, loop: asyncio.AbstractEventLoop) -> list[
     for kind in ("memory", "sqlite"):
         node = ours.node(section, kind)
         if node is not None:
-            wrapped = ours.asgi_middleware(plain, node)
-            found.append(AsgiApplication(ours.label(f"({kind} list)"), wrapped, loop, bare))
+            name = ours.label(f"({kind} list)")
+            own, other = (
+                AsgiApplication(name, ours.asgi_middleware(plain, connector), loop, bare)
+                for connector in (node.own, node.other)
+            )
+            own.elsewhere = other
+            found.append(own)
     return found
 
 

@@ -15,4 +15,4 @@ app = starlette_endpoint(None)
 if _kind == "starlette":
     app = SessionMiddleware(app, SECRET)
 elif _kind != "none":
-    app = ours.asgi_middleware(app, ours.Node(_kind))
+    app = ours.asgi_middleware(app, ours.Node(_kind).own)

@@ -171,11 +171,11 @@ def node(section: Section, kind: str = "memory", **changes: Any) -> Node | None:
     return made
 
 
-def asgi_middleware(app: Any, made: Node) -> Any:
+def asgi_middleware(app: Any, connector: Any) -> Any:
     """An ASGI application wrapped in this library's middleware."""
     from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 
-    return CookieSessionMiddleware(app, connector=made.own)
+    return CookieSessionMiddleware(app, connector=connector)
 
 
 def flask_interface(made: Node) -> Any:

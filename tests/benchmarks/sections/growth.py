@@ -72,7 +72,7 @@ def _revocations(section: Section, options: Options) -> None:
                 folder = tempfile.mkdtemp(prefix="benchmark-")
                 folders.append(folder)
                 node = _filled(kind, size, Path(folder))
-                app = ours.asgi_middleware(_application, node)
+                app = ours.asgi_middleware(_application, node.own)
                 fresh = ours.Fresh(_scopes(_writes(node, session_data(380))))
                 entries.append(
                     Contender(
