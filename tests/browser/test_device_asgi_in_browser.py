@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.device_browser import Send, over_http
+from tests.helpers.clock import START
+from tests.helpers.device_browser import Answer, DeviceBrowser, Send, over_http
 from tests.helpers.redis_server import free_port
 
 from .authority import FLAGS, Authority, make_authority
@@ -124,3 +125,28 @@ def test_a_bound_session_from_login_to_logout(
         assert shown("/logout") == [None, False]
         assert not any(c["name"].startswith("__Host-session") for c in context.cookies())
         assert site.shown_to(copied) == [None, False]
+
+
+def test_the_browser_in_python_does_the_same(site: Site) -> None:
+    now = START
+    browser = DeviceBrowser(site.send, lambda: now, site.url("").removesuffix("/"))
+
+    def shown(answer: Answer) -> Any:
+        return json.loads(answer.body.decode().rpartition("<p>")[2])
+
+    assert shown(browser.open("/login")) == ["ada", False]
+    assert shown(browser.open("/home")) == ["ada", True]
+    site.forward(31)
+    copy = browser.copied()
+    assert shown(copy.open("/home")) == ["ada", True]
+    for _ in range(3):
+        now += 601
+        site.forward(601)
+        assert shown(browser.open("/home")) == ["ada", True]
+        assert shown(copy.open("/home")) == [None, False]
+    now += 601
+    site.forward(601)
+    assert shown(browser.follow_link("/home")) == ["ada", True]
+    assert shown(browser.open("/logout")) == [None, False]
+    assert shown(browser.open("/home")) == [None, False]
+    assert not [name for name in browser.cookies if name.startswith("__Host-session")]
