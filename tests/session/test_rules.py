@@ -181,6 +181,21 @@ def test_absolute_age_can_not_be_passed_by_set_expiry(make_node, revocations, cl
         session.save()
 
 
+def test_past_the_absolute_age_is_said_the_same_once_the_list_forgot_its_checkpoint(
+    make_node: MakeNode, clock: Clock
+) -> None:
+    node = make_node(MemoryRevocationList(clock), cookie_age=50, absolute_age=50)
+    node.connector.delete_subject("somebody")
+    session = node.request(node.start(a=1))
+    session["a"] = 2
+    clock.tick(20)
+    node.connector.delete_subject("somebody")  # another checkpoint takes the place of the token's
+    clock.tick(node.connector.settings.absolute_age + node.connector.settings.clock_skew + 1)
+    assert node.connector.revocations.purge() > 0
+    with pytest.raises(SessionExpired, match="absolute age"):
+        session.save()
+
+
 def test_a_login_starts_a_new_created_at(node: Node, clock: Clock) -> None:
     token = node.start(a=1)
     clock.tick(100)

@@ -67,7 +67,7 @@ class Seals:
     __slots__ = ("_brought", "_key_start", "_proof_start", "_rings", "_seen", "settings")
 
     def __init__(self, settings: SessionSettings) -> None:
-        self.settings = settings
+        self.settings: SessionSettings = settings
         self._rings = {
             purpose: KeyRing(settings.secret_keys, settings.application + _field(purpose))
             for purpose in (KEY, PROOF, REGISTRATION, REFRESH)

@@ -17,6 +17,8 @@ from .values import Expiry
 _NUMBERS_CHARACTERS = 64
 """More than epoch, checkpoint and reach add to a token: 21 bytes, in blocks of 16, as Base64."""
 
+_TOO_OLD = "The session is past its absolute age and can't be saved; log in again."
+
 
 def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     """Seal a new token, after the loaded one was judged by what stands now.
@@ -48,6 +50,8 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     else:
         rules.last_standing = standing
         reason = None if base is None else rules.judge(base, standing)
+        if reason is Reason.TOO_OLD:
+            raise SessionExpired(_TOO_OLD)  # the list no longer knows its checkpoint
         if base is not None and reason is not None:
             raise (yield from rules.revoked_steps(reason, base))
     epochs = _epochs(standing, asked, scopes) if asked is not scopes else standing.epochs
@@ -284,8 +288,6 @@ def _unasked(
 
 def _refuse_expired(rules: Rules, base: Opened, now_ms: int, *, renewed: bool) -> None:
     if rules.past_absolute_age(base, now_ms):
-        raise SessionExpired(
-            "The session is past its absolute age and can't be saved; log in again."
-        )
+        raise SessionExpired(_TOO_OLD)
     if now_ms >= base.claims.expires_ms and not renewed:
         raise SessionExpired("The session has expired; call set_expiry() first to renew it.")
