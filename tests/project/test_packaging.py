@@ -23,6 +23,7 @@ OPTIONAL = ("duck", "redis", "flask", "django", "prometheus_client", "sqlalchemy
 def run(*command: object, cwd: Path | None = None) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SESSION_", "DUCK_"))}
     environment.pop("PYTHONPATH", None)
+    environment["SOURCE_DATE_EPOCH"] = "1800000000"
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, capture_output=True, text=True, env=environment
     )
@@ -55,6 +56,12 @@ def test_twine_finds_nothing_wrong(built: Path) -> None:
     run(sys.executable, "-m", "twine", "check", "--strict", *built.iterdir())
 
 
+def test_built_again_they_are_the_same_to_the_byte(built: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "build", "--outdir", tmp_path, ROOT)
+    again = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert again == {path.name: path.read_bytes() for path in built.iterdir()}
+
+
 def test_what_the_wheel_holds(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -73,8 +80,8 @@ def test_the_sdist_holds_the_tests_and_documents(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "tests/token/vectors.json"}
-    assert wanted <= names
+    documents = {"README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    assert documents | {"tests/token/vectors.json"} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
 
 
