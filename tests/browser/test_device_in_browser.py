@@ -132,7 +132,11 @@ def until_proven(site: BoundSite, walker: Walker) -> None:
 def test_a_login_by_redirect_registers_beside_the_page(site: BoundSite, walker: Walker) -> None:
     walker.open("/login")
     site.wait_for("register 200")
-    assert sorted(site.saw) == ["login", ALONE, "register 200"]
+    # Chromium follows the redirect at once; now and then the registration overtakes it.
+    assert sorted(site.saw) in (
+        ["login", ALONE, "register 200"],
+        ["login", PROVEN, "register 200"],
+    )
     until_proven(site, walker)
     assert "refresh unsigned" not in site.saw
 
