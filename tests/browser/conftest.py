@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from duck_cookie_session.demo import nodes
+from tests.helpers.tls import Certificate
 
 from .chromium import browser, missing, playwright
-from .site import make_certificate
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,7 +31,8 @@ def demo() -> Iterator[nodes.Nodes]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
+    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    return Certificate(path, names=["localhost"]).path
 
 
 @pytest.fixture(scope="module")

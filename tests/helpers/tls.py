@@ -8,6 +8,7 @@ import ipaddress
 import ssl
 import threading
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -21,15 +22,17 @@ class Certificate:
 
     Args:
         path: where it is written, as PEM.
-        host: the address whose it is.
+        address: whose it is.
+        names: names of the same host.
     """
 
-    def __init__(self, path: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, path: Path, address: str = "127.0.0.1", names: Sequence[str] = ()) -> None:
         self.path = path
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "list.test")])
         now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address(host))
+        hosts: list[x509.GeneralName] = [x509.DNSName(one) for one in names]
+        hosts.append(x509.IPAddress(ipaddress.ip_address(address)))
         made = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -38,7 +41,7 @@ class Certificate:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(key, hashes.SHA256())
         )

@@ -140,7 +140,7 @@ class CookieSessionMiddleware:
                 await answer.hand_out_what_is_owed()
                 raise
             finally:
-                # Also where no response came: a task that outlives it must not queue in vain.
+                # Also where no response came: a task that outlives it must not queue any more.
                 request.phase = Phase.CLOSED
                 if request.pending:
                     await revoke_late(request)

@@ -65,7 +65,7 @@ class Queue:
     def turn(self) -> Turn:
         """Wait for a turn, as long as patience lasts; raises nothing."""
         if fcntl is None or (self._late is not None and self._late.is_alive()):
-            return Turn(None)  # the second: one that waits in vain is enough
+            return Turn(None)  # the second: one that waits to see it stuck is enough
         try:
             # Never the descriptor of another: each waits for itself, other threads too.
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)

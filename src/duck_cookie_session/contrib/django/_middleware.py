@@ -60,7 +60,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
             session = getattr(request, "session", None)
             if isinstance(session, SessionStore):
                 if session._request.phase is Phase.OPEN:
-                    session.close()  # a task that outlives the request must not queue in vain
+                    session.close()  # nobody would carry out what a task queues later
                 if session._request.pending:
                     await revoke_late(session._request)
 
