@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -521,6 +521,63 @@ def test_it_goes_out_though_the_list_fails_then(far: SessionStorageConnector) ->
     far.revocations.down = False  # type: ignore[attr-defined]
     (cookie,) = header(sent, "set-cookie")
     assert far.get_session(cookie.partition("=")[2].partition(";")[0]) == {"user": "u"}
+
+
+class HeldList(NetworkList):
+    """A network list that can keep whoever asks waiting."""
+
+    waits: asyncio.Event | None = None
+
+    async def alookup(self, scopes: Sequence[bytes], **more: Any) -> Any:
+        if self.waits is not None:
+            self.waits.set()
+            await asyncio.Event().wait()  # for ever
+        return self.lookup(scopes, **more)
+
+
+@pytest.fixture
+def held(clock: Clock) -> Iterator[SessionStorageConnector]:
+    yield from _connector(HeldList(clock), clock)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_after_a_response_that_was_cancelled_before_it_started_another_one_saves(
+    held: SessionStorageConnector, answered: bool
+) -> None:
+    """As where an application gives a response some seconds, and sends another at their end."""
+    revocations: Any = held.revocations
+    token = held.set_session(None, {"user": "u"})
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if not answered:  # when the session was touched: the list is asked again, then
+            revocations.down = True
+            with pytest.raises(RevocationListUnavailable):
+                await scope["session"].aload()
+            with pytest.raises(SessionError):
+                scope["session"].get("user")
+            revocations.down = False
+        else:
+            await scope["session"].aload()
+            scope["session"]["seen"] = 1
+        revocations.waits = waits = asyncio.Event()
+        first = asyncio.ensure_future(send(start))
+        await waits.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        revocations.waits = None
+        await scope["session"].aload()
+        scope["session"]["seen"] = 2
+        await send(start)
+        await send({"type": "http.response.body", "body": b""})
+
+    sent: Messages = []
+    made = CookieSessionMiddleware(app, connector=held, exempt=("/",))
+    run(made, token=token, sent=sent)
+    (cookie,) = header(sent, "set-cookie")
+    value = cookie.partition("=")[2].partition(";")[0]
+    assert held.get_session(value) == {"user": "u", "seen": 2}
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt()])

@@ -11,7 +11,7 @@ before the application runs; the data stay packed until they are touched.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, MutableMapping
 from typing import Any
 
 from .._cookie import find_cookie
@@ -31,7 +31,6 @@ from ..session.binding import REGISTRATION_HEADER
 from ..session.connector import SessionStorageConnector
 from ..session.phase import Phase
 from ..session.process import get_session_storage_connector, register
-from ..session.steps import Steps
 from ..session.storage import StorageClass
 from ..session.store import SessionStore
 from ..settings import SessionSettings
@@ -172,45 +171,46 @@ class _Answer:
         kind = message["type"]
         if kind not in STARTS:
             return self.send(message)
-        self.started = True
         session = self.session
         if self.scope.get("session") is not session:
             _note_replaced(self.scope.get("session"))
         request = session._request
         request.debug = self._in_debug()
         if not request.accessed and not request.pending:
+            self.started = True
             request.phase = Phase.CLOSED
             return self.send(message)
         # A close before accept() becomes the server's own 403: no cookie of ours can go out.
         failed = message.get("status", 0) >= SERVER_ERROR or kind == "websocket.close"
-        if request.loaded and not request.list_failed:
-            steps = respond_steps(request, session, failed=failed)
-            if steps is None:
-                self._close(kind)
-                return self.send(_with(message, session))
-            return self._start(message, steps)
-        return self._start_unloaded(message, failed)
+        if not request.loaded or request.list_failed:
+            return self._start(message, self._ask_again(failed))
+        steps = respond_steps(request, session, failed=failed)
+        if steps is not None:
+            return self._start(message, arespond(request, steps))
+        self.started = True
+        self._close(kind)
+        return self.send(_with(message, session))
 
-    async def _start_unloaded(self, message: Message, failed: bool) -> None:
-        """Where the list did not answer when the session was touched: it is asked once more."""
-        try:
-            await self.session._request.acheck()
-            steps = respond_steps(self.session._request, self.session, failed=failed)
-        except RevocationListUnavailable as error:
-            await self.unavailable(error)
-            return
-        await self._start(message, steps)
-
-    async def _start(self, message: Message, steps: Steps[None] | None) -> None:
+    async def _ask_again(self, failed: bool) -> None:
+        """Where the list did not answer when the session was touched."""
         request = self.session._request
+        await request.acheck()
+        steps = respond_steps(request, self.session, failed=failed)
+        if steps is not None:
+            await arespond(request, steps)
+
+    async def _start(self, message: Message, work: Coroutine[Any, Any, None]) -> None:
+        """Do first what the session needs."""
+        self.started = True
         try:
-            if steps is not None:
-                await arespond(request, steps)
+            await work
         except RevocationListUnavailable as error:
             await self.unavailable(error)
             return
         except BaseException:
-            self.started = False  # the server's or framework's own 500 may go out instead
+            # Nothing went out, so that another response may: the framework's own 500, or, where
+            # this was cancelled, what the application sends at the end of its time-out.
+            self.started = False
             raise
         self._close(message["type"])
         if message["type"] != "websocket.close":
