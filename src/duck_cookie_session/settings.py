@@ -295,6 +295,10 @@ def _check_binding(settings: SessionSettings) -> None:
     if settings.cookie_samesite not in ("Lax", "Strict"):
         given = settings.cookie_samesite
         raise fail("device_binding", f"is 'offer' with SameSite {given}", "'Lax' or 'Strict'")
+    if settings.subject_key is None:
+        raise fail(
+            "device_binding", "is 'offer' without subject_key", "the key of who is logged in"
+        )
     if settings.cookie_partitioned:
         raise fail("device_binding", "is 'offer' for a partitioned cookie", "'off', or no CHIPS")
 

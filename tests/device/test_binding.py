@@ -529,6 +529,7 @@ def test_cookies_of_one_session_prove_nothing_for_another(site: Site) -> None:
         ({"cookie_samesite": "None"}, "'Lax' or 'Strict'"),
         ({"cookie_samesite": None}, "'Lax' or 'Strict'"),
         ({"cookie_partitioned": True}, "partitioned"),
+        ({"subject_key": None}, "without subject_key"),
         ({"cookie_secure": False}, "SESSION_COOKIE_SECURE"),
         ({"device_binding": "on"}, "SESSION_DEVICE_BINDING"),
         ({"device_binding_path": "relative"}, "SESSION_DEVICE_BINDING_PATH"),
