@@ -112,9 +112,8 @@ class _Proof:
             raise ProofRefused("other algorithm")
         if self.header.get("typ") != "dbsc+jwt":
             raise ProofRefused("other type")
-        if (
-            "crit" in self.header
-        ):  # RFC 7515 section 4.1.11: understand all that it names, or refuse
+        # RFC 7515 section 4.1.11: understand all that it names, or refuse.
+        if "crit" in self.header:
             raise ProofRefused("critical header")
         challenge = _object(parts[2]).get("jti")
         if not isinstance(challenge, str) or not challenge.isascii():

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..device.sealed import KEY, REGISTRATION, Seals
-from ..errors import Reason
 from ..revocation.base import Standing
+from ..token.format import Claims
 from .judging import NO_PROOF, Opened
 from .steps import CompareAndRaise, Lookup, Steps
 from .values import new_session_id
-
-if TYPE_CHECKING:
-    from .request import RequestSession
-    from .rules import Rules
 
 REGISTRATION_HEADER = "Secure-Session-Registration"
 
@@ -37,73 +31,51 @@ def beside(seals: Seals, opened: Opened, cookies: str, now_ms: int) -> Opened:
     return opened
 
 
-def bind_steps(rules: Rules, opened: Opened, standing: Standing) -> Steps[Opened]:
+def bind_steps(opened: Opened, standing: Standing) -> Steps[tuple[Opened, bool]]:
     """Bind a session to the key whose proof came with it, unless it is bound already.
 
     Returns:
-        It, without the proof where that is of another key.
+        It, without the proof where that is of another key; and whether it was bound just now.
     """
     if not opened.bound_to(standing):
-        scope = rules.scopes.device(opened.claims.session_id)
-        bound: int | None = yield CompareAndRaise(scope, 0, value=opened.proven)
+        bound: int | None = yield CompareAndRaise(opened.device_scope, 0, value=opened.proven)
         if bound is not None:
-            rules.stats.count("bound")
-            if rules.events is not None:
-                rules.events.bound(opened.claims)
-            return opened
+            return opened, True
         standing = yield Lookup(opened.scopes, opened.claims.checkpoint)  # another was faster
-    return opened.proving(0) if opened.binds(standing) else opened
+    return (opened.proving(0) if opened.binds(standing) else opened), False
 
 
-def rebind_steps(rules: Rules, base: Opened, standing: Standing, new_id: bytes) -> Steps[None]:
-    """A bound session whose id changes stays bound: made before the token is handed out.
-
-    Raises:
-        SessionRevoked: it came without a proof, and so may not move.
-    """
-    bound = base.bound_to(standing)
-    if not bound:
-        return
-    if base.proven != bound:
-        raise rules.revoked(Reason.UNPROVEN, base.claims.session_id)
-    yield CompareAndRaise(rules.scopes.device(new_id), 0, value=bound)
-
-
-def headers_after_save(request: RequestSession, saved: Opened) -> Headers:
+def headers_after_save(
+    seals: Seals, before: Claims | None, saved: Opened, cookies: str, sent: Headers, now_ms: int
+) -> Headers:
     """What the response carries for the binding, besides the session's own cookie.
 
     Args:
-        request: as it was before the save.
+        before: what the session's token said before the save; None for a visitor.
         saved: the new token.
+        cookies: the request's `Cookie` header.
+        sent: what the response carries already, for an earlier save.
     """
-    rules, cookies, before = request.rules, request.cookies, request.base
-    sent = request.device_headers
-    seals = rules.seals
-    if seals is None:
-        return ()
-    old, new = None if before is None else before.claims, saved.claims
-    if old is not None and old.session_id == new.session_id:
+    new = saved.claims
+    if before is not None and before.session_id == new.session_id:
         return sent
-    now_ms = rules.now_ms()
     offered = any(name == REGISTRATION_HEADER for name, _ in sent)
-    if old is not None and old.subject == new.subject and not offered:
-        key = seals.find(cookies, KEY, old.session_id, now_ms)
+    if before is not None and before.subject == new.subject and not offered:
+        key = seals.find(cookies, KEY, before.session_id, now_ms)
         if key is None or saved.proven <= 0:
             return sent
         moved = key._replace(session_id=new.session_id)
         lines = seals.set_key(moved, now_ms), seals.set_proof(moved, now_ms)
         return tuple(("Set-Cookie", line) for line in lines)
-    headers = headers_after_end(rules, cookies)
+    headers = headers_after_end(seals, cookies)
     if new.subject is None:
         return headers
     challenge = seals.challenge(REGISTRATION, new_session_id(), new.session_id, now_ms)
-    path = rules.settings.device_binding_path + "/registration"
+    path = seals.settings.device_binding_path + "/registration"
     offer = f'(ES256);path="{path}";challenge="{challenge}"'
     return (*headers, (REGISTRATION_HEADER, offer))
 
 
-def headers_after_end(rules: Rules, cookies: str) -> Headers:
+def headers_after_end(seals: Seals, cookies: str) -> Headers:
     """A login or a logout deletes the keys and proofs of what was before."""
-    if rules.seals is None:
-        return ()
-    return tuple(("Set-Cookie", line) for line in rules.seals.delete_all(cookies))
+    return tuple(("Set-Cookie", line) for line in seals.delete_all(cookies))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import Reason
-from ..revocation.base import LAST_EPOCH, PREFIX_BYTES, Standing, Witness, forgotten
+from ..revocation.base import LAST_EPOCH, Standing, Witness, forgotten
 from ..token.format import Claims
 
 NO_PROOF = -1
@@ -69,6 +69,11 @@ class Opened(NamedTuple):
             claims = claims._replace(subject_epoch=subject)
         device = self.epochs[-1:] if self.bindable else ()
         return self._replace(claims=claims, epochs=epochs_of(claims) + device)
+
+    @property
+    def device_scope(self) -> bytes:
+        """That of the device that its session may be bound to; only where `bindable`."""
+        return self.scopes[-1]
 
     @property
     def proven(self) -> int:
@@ -159,8 +164,9 @@ def judge_epochs(opened: Opened, standing: Standing) -> Reason | None:
         return Reason.ENDED if session == LAST_EPOCH else Reason.SUPERSEDED
     if claims.subject is not None and now[opened.subject_scope] > claims.subject_epoch:
         return Reason.SUBJECT_REVOKED
-    own = zip(opened.scopes[2:], opened.epochs[2:], strict=True) if claims.groups else ()
-    if any(scope[PREFIX_BYTES:][:1] == b"g" and now[scope] > epoch for scope, epoch in own):
+    # Their scopes come next; that of its device, which may follow, is judged last.
+    own = zip(opened.scopes[2 + (claims.subject is not None) :], claims.groups, strict=False)
+    if any(now[scope] > epoch for scope, (_, epoch) in own):
         return Reason.GROUP_REVOKED
     if standing.epochs[0] > claims.everything_epoch:
         return Reason.ALL_REVOKED

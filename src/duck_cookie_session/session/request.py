@@ -43,12 +43,7 @@ class _AtFirstNeed:
         self._name = name
 
     def __get__(self, request: Any, _: type) -> Any:
-        """Find them.
-
-        Raises:
-            ValueError: there is no connector.
-            TypeError: it is something else.
-        """
+        """Find them, or ValueError: there is no connector, or TypeError: it is something else."""
         connector = request._given
         if connector is PROCESS:
             connector = get_session_storage_connector()
@@ -58,7 +53,7 @@ class _AtFirstNeed:
         return getattr(request, self._name)
 
 
-_at_first_need: Callable[[], Any] = _AtFirstNeed
+_at_first_need: Callable[[], Any] = _AtFirstNeed  # a type checker is to see what it finds
 
 
 class RequestSession:
@@ -324,8 +319,12 @@ class RequestSession:
         Args:
             settles: whether all that was to be saved is in it.
         """
-        if saved.bindable:
-            self.device_headers = headers_after_save(self, saved)
+        seals = self.rules.seals
+        if seals is not None:
+            before, now_ms = self.base and self.base.claims, self.rules.now_ms()
+            self.device_headers = headers_after_save(
+                seals, before, saved, self.cookies, self.device_headers, now_ms
+            )
         self.base = self.found = saved
         self._cookie = self.outgoing = saved.token
         self.packed = saved.data
@@ -341,8 +340,8 @@ class RequestSession:
         dict.clear(data)
         self.loaded = True
         self.outgoing = ""
-        if self.cookies:
-            self.device_headers = headers_after_end(self.rules, self.cookies)
+        if self.cookies and self.rules.seals is not None:
+            self.device_headers = headers_after_end(self.rules.seals, self.cookies)
 
     def forget(self, data: Data) -> None:
         """Empty the contents; a live session's cookie is to be deleted."""

@@ -238,7 +238,9 @@ class Rules:
             if reason is Reason.FORGOTTEN:
                 yield from self.forgotten_steps(opened)
             if reason is None and opened.binds(standing):
-                opened = yield from bind_steps(self, opened, standing)
+                opened, bound = yield from bind_steps(opened, standing)
+                if bound:
+                    self._note_bound(opened)
         except RevocationListUnavailable as error:
             return self.unasked(opened, error)
         if reason is None:
@@ -295,6 +297,11 @@ class Rules:
             yield from self.forgotten_steps(base)
         return self.revoked(reason, base.claims.session_id)
 
+    def _note_bound(self, opened: Opened) -> None:
+        self.stats.count("bound")
+        if self.events is not None:
+            self.events.bound(opened.claims)
+
     def unreachable(self, error: RevocationListUnavailable) -> None:
         """The list did not answer: raise that on, or serve without the check.
 
@@ -318,10 +325,7 @@ class Rules:
             return None
 
     def unasked(self, opened: Opened, error: RevocationListUnavailable) -> Opened | Refusal:
-        """What becomes of a token while the list does not answer: see `unreachable`.
-
-        One that came with the key of a device still needs a proof.
-        """
+        """A token while the list does not answer; with the key of a device it needs a proof."""
         self.unreachable(error)
         if opened.proven < 0:
             return self.refuse(Refusal(Reason.UNPROVEN, opened.claims.session_id))

@@ -76,15 +76,8 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
             request.delete_cookie(data)
         elif plan.need is not Need.NOTHING:
             saved = yield from seal_steps(rules, base, plan)
-            found = request.found
-            if (
-                base is None
-                and plan.subject is not None
-                and isinstance(found, Refusal)
-                and found.reason is Reason.UNPROVEN
-                and found.session_id is not None
-            ):  # an owner who lost the key logs out whoever has the cookie
-                yield from end_steps(rules, found.session_id)
+            if base is None and plan.subject is not None:
+                yield from _end_unproven_steps(request)
             request.take(saved)
     except SessionTooLarge:
         yield from _reissue_owed_steps(request)
@@ -96,6 +89,13 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
     except RevocationListUnavailable:
         if plan.need is not Need.REISSUE:
             raise  # but a read never fails for a re-issue
+
+
+def _end_unproven_steps(request: RequestSession) -> Steps[None]:
+    """An owner who lost the device's key logs out, by a login, whoever has the cookie."""
+    found = request.found
+    if isinstance(found, Refusal) and found.reason is Reason.UNPROVEN and found.session_id:
+        yield from end_steps(request.rules, found.session_id)
 
 
 def _drop_loaded_steps(rules: Rules, base: Opened, plan: Plan) -> Steps[None]:

@@ -6,7 +6,6 @@ from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionT
 from ..revocation.base import LAST_EPOCH, RevocationList, Standing
 from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
-from .binding import rebind_steps
 from .judging import Opened
 from .plan import Need, Plan
 from .revoking import note_ended, supersede_judged_steps
@@ -167,7 +166,7 @@ def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, standing: Standing
     scope = base.session_scope
     moves = plan.session_id != base.claims.session_id
     if base.bindable and moves and plan.subject == base.claims.subject:
-        yield from rebind_steps(rules, base, standing, plan.session_id)
+        yield from _rebind_steps(rules, base, standing, plan.session_id)
     if not moves:
         yield End(scope)  # it expires now: no earlier copy may outlive it
     elif plan.ends_loaded:
@@ -177,6 +176,20 @@ def _end_loaded_steps(rules: Rules, base: Opened, plan: Plan, standing: Standing
     else:
         return
     note_ended(rules, base.claims.session_id, base.claims.subject)
+
+
+def _rebind_steps(rules: Rules, base: Opened, standing: Standing, new_id: bytes) -> Steps[None]:
+    """A bound session whose id changes stays bound: made before the token is handed out.
+
+    Raises:
+        SessionRevoked: it came without a proof, and so may not move.
+    """
+    bound = base.bound_to(standing)
+    if not bound:
+        return
+    if base.proven != bound:
+        raise rules.revoked(Reason.UNPROVEN, base.claims.session_id)
+    yield CompareAndRaise(rules.scopes.device(new_id), 0, value=bound)
 
 
 def _scopes(
