@@ -136,7 +136,7 @@ def test_a_file_of_a_newer_format_is_refused(make_sqlite, directory):
     the_list.end(session(1))
     the_list.close()
     with sqlite3.connect(file_of(directory)) as raw:
-        raw.execute("PRAGMA user_version = 3")
+        raw.execute("PRAGMA user_version = 4")
     raw.close()
     with pytest.raises(RevocationListUnavailable, match="newer version"):
         birth_of(the_list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -298,6 +299,42 @@ def test_a_copy_in_place_under_a_log_that_holds_all_since_loses_nothing(
     site.end_somebody(LONG_LOG)
     assert (site.node.read(ended), site.node.read(live)) == (None, {"n": 2})
     assert errors(caplog) == []
+    site.sound()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [WrittenOver, Killed])
+def test_a_copy_that_was_repacked_under_a_log_brings_no_ended_session_back(
+    site: Site, loss: type[Loss]
+) -> None:
+    """VACUUM INTO: the same mark, on other pages than those that the log was written for."""
+    tokens = [site.node.start(n=number) for number in range(1_000)]
+    for token in tokens:
+        site.node.connector.delete_session(token)
+    site.close()  # all of it is in the file now
+    site.end_somebody(3)
+    how = loss(site)
+    with contextlib.closing(sqlite3.connect(site.file)) as original:
+        original.execute("VACUUM INTO ?", (str(how.copy),))
+    site.end_somebody(3)
+    proof = site.node.start(n=-1)
+    how.bring_back()
+    assert [site.node.read(token) for token in tokens] == [None] * 1_000
+    assert site.node.read(proof) is None
+    site.end_somebody()
+    assert site.node.read(site.node.start(n=-2)) == {"n": -2}
+    site.sound()
+
+
+def test_a_file_that_was_repacked_where_it_stands_is_the_same_list(site: Site) -> None:
+    ended, live = site.node.start(n=1), site.node.start(n=2)
+    site.node.connector.delete_session(ended)
+    with contextlib.closing(sqlite3.connect(site.file)) as other:
+        other.execute("VACUUM")
+    assert (site.node.read(ended), site.node.read(live)) == (None, {"n": 2})
+    site.end_somebody()
+    site.close()
+    assert (site.node.read(ended), site.node.read(live)) == (None, {"n": 2})
     site.sound()
 
 

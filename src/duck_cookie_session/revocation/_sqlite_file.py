@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .._log import logger
 from ..errors import RevocationListUnavailable
-from ._sqlite_rows import FORMAT, TABLES, draw_mark, marks_differ
+from ._sqlite_rows import FORMAT, TABLES, draw_mark, is_repacked, marks_differ
 
 try:
     import fcntl
@@ -29,6 +29,12 @@ _WRITTEN_WITHIN = 0.2  # seconds from when a file is emptied, if it is to be wri
 _LONG_LOG = 4_000_000  # bytes; a raise writes about 8,000
 _EARLY = 4  # whoever tidies does it when the log is a fourth of that
 _EMPTYING_TRIES = 50
+
+_REPACKED = (
+    "The file %s was put under the log of another one, as when a copy made by VACUUM is written "
+    "over it in place, or was itself repacked: what it holds can't be told, so a new list is made, "
+    "which ends every session."
+)
 
 Signature = tuple[int, int, int, int]
 
@@ -83,6 +89,11 @@ class Database:
                 if marks_differ(self.connection):
                     _leave_foreign_log(path)
                     self.connection.close()
+                    self.connection = _connect(path, busy_timeout)
+                elif _has_log(path) and self._is_repacked(path):
+                    self.connection.close()
+                    logger.warning(_REPACKED, path)
+                    _make_anew(path)
                     self.connection = _connect(path, busy_timeout)
                 self.cursor: sqlite3.Cursor = self.connection.cursor()
                 self._log = signature(self.path + "-wal")
@@ -140,7 +151,7 @@ class Database:
     def _empty_log(self, busy_timeout: float) -> None:
         """Draw a mark, then have SQLite empty the log, first as much as holds up nobody."""
         self.begin(time.monotonic() + busy_timeout)
-        draw_mark(self.connection)
+        draw_mark(self.connection, _schema_cookie(Path(self.path)))
         self.connection.execute("COMMIT")
         self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         for _ in range(_EMPTYING_TRIES):
@@ -153,6 +164,13 @@ class Database:
         """Close it; what SQLite still complains of then was reported where it happened."""
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
+
+    def _is_repacked(self, path: Path) -> bool:
+        """Whether it is, as long as nobody empties the log meanwhile."""
+        while is_repacked(self.connection, cookie := _schema_cookie(path)):
+            if cookie == _schema_cookie(path):
+                return True
+        return False
 
     def _leave_no_log(self) -> None:
         """Remove the log of this file if another one took its place beside it."""
@@ -250,20 +268,20 @@ def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        _prepare(connection)
+        _prepare(connection, path)
     except BaseException:  # Ctrl-C too: nobody else could close it; raised on
         connection.close()
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
     if _version(connection) < FORMAT:
         connection.execute("BEGIN IMMEDIATE")  # of one that is killed here nothing is left
         if _version(connection) < FORMAT:
-            _make_tables(connection)
+            _make_tables(connection, path)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if _version(connection) > FORMAT:
@@ -272,14 +290,27 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT birth, checkpoint, clock, mark FROM histories LIMIT 1").fetchone()
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
+def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         version = _version(connection)
         raise sqlite3.DatabaseError(f"not a database of this version, format {version}")
     for table in TABLES:
         connection.execute(table)
-    draw_mark(connection)
+    draw_mark(connection, _schema_cookie(path))
     connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _has_log(path: Path) -> bool:
+    log = signature(f"{path}-wal")
+    return log is not None and log[2] > 0
+
+
+def _schema_cookie(path: Path) -> int:
+    """The one in the file itself, without its log."""
+    # SQLite reads it: a file of ours that is opened beside it and closed drops the process's locks.
+    address = path.as_uri() + "?mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as alone:
+        return int(alone.execute("PRAGMA schema_version").fetchone()[0])
 
 
 def _version(connection: sqlite3.Connection) -> int:

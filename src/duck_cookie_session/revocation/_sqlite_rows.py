@@ -1,21 +1,26 @@
 """What the file of SQLiteRevocationList holds, read and written: entries, histories, the mark.
 
-Three tables: `epochs`, one row an entry; `histories`, one row an application; `mark`, one row.
+Three tables: `epochs`, one row an entry; `histories`, one row an application; `mark`, a few rows.
 Every function is given a connection; those that write are called within a transaction.
 
 The mark is a random number, drawn anew just before the log is emptied into the file. Until that
 happens again the log does not hold its page, but it holds that of `histories`, where it stands as
 well. So where the two differ, another file was put under the log.
+
+A copy made by VACUUM holds the same rows, the mark among them, on other pages. SQLite gives such a
+copy another schema cookie (https://sqlite.org/fileformat2.html#schema_cookie): with each mark that
+cookie is drawn too, and `mark` keeps which ones the file may have until the log is emptied.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Sequence
 
 from ._history import Entry, History, Kept, entry_range, random_name
 
-FORMAT = 2
+FORMAT = 3
 """`PRAGMA user_version` of the file: the tables below."""
 
 # Without a rowid a table is its own index; an entry takes 40 to 60 bytes.
@@ -39,14 +44,22 @@ CREATE TABLE histories (
     mark INTEGER NOT NULL         -- that of the file when this was written
 ) WITHOUT ROWID
 """,
-    "CREATE TABLE mark (mark INTEGER NOT NULL)",
+    """
+CREATE TABLE mark (
+    mark INTEGER NOT NULL,   -- of the newest row; 0 in the others
+    cookie INTEGER NOT NULL  -- a schema cookie that the file may have
 )
+""",
+)
+
+_BACKED_UP = 1
+"""The schema cookie of a copy that SQLite's backup has made, page by page, of whatever file."""
 
 _PUT = "INSERT OR REPLACE INTO epochs (scope, epoch, made) VALUES (?, ?, ?)"
 _PUT_HISTORY = (
     "INSERT OR REPLACE INTO histories "
     "(prefix, birth, checkpoint, made, clock, purged, retention, mark) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, coalesce((SELECT mark FROM mark), 0))"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, coalesce((SELECT max(mark) FROM mark), 0))"
 )
 _NEXT = "SELECT scope, made FROM epochs WHERE scope > ? AND scope < ? ORDER BY scope LIMIT ?"
 
@@ -94,18 +107,35 @@ def keep(connection: sqlite3.Connection, prefix: bytes, kept: Kept) -> None:
     connection.execute(_PUT_HISTORY, (prefix, *kept.history, kept.retention))
 
 
-def draw_mark(connection: sqlite3.Connection) -> None:
-    """Give the file another mark."""
-    mark = random_name()
+def draw_mark(connection: sqlite3.Connection, in_file: int) -> None:
+    """Give the file another mark and schema cookie.
+
+    Args:
+        in_file: the schema cookie of the file itself, without its log. Until the log is emptied it
+            may be replaced by any that was drawn since, as checkpoints are made.
+    """
+    mark, cookie = random_name(), secrets.randbelow(2**31 - 3) + 2
+    (standing,) = connection.execute("PRAGMA schema_version").fetchone()
+    known = [one for (one,) in connection.execute("SELECT cookie FROM mark ORDER BY rowid")]
+    since = known[known.index(in_file) :] if in_file in known else [in_file]
     connection.execute("DELETE FROM mark")
-    connection.execute("INSERT INTO mark (mark) VALUES (?)", (mark,))
+    rows = [(0, one) for one in (*since, standing)]
+    connection.executemany("INSERT INTO mark (mark, cookie) VALUES (?, ?)", [*rows, (mark, cookie)])
     connection.execute("UPDATE histories SET mark = ?", (mark,))
+    connection.execute(f"PRAGMA schema_version = {cookie}")
 
 
 def marks_differ(connection: sqlite3.Connection) -> bool:
     """Whether the log was written for another file than it lies beside."""
-    query = "SELECT 1 FROM histories WHERE mark != coalesce((SELECT mark FROM mark), 0) LIMIT 1"
+    newest = "coalesce((SELECT max(mark) FROM mark), 0)"
+    query = f"SELECT 1 FROM histories WHERE mark != {newest} LIMIT 1"  # noqa: S608  # text of ours
     return connection.execute(query).fetchone() is not None
+
+
+def is_repacked(connection: sqlite3.Connection, in_file: int) -> bool:
+    """Whether the file holds what it should on other pages than the log was written for."""
+    query = "SELECT 1 FROM mark WHERE cookie = ?"
+    return in_file != _BACKED_UP and connection.execute(query, (in_file,)).fetchone() is None
 
 
 def sweep(
