@@ -322,6 +322,26 @@ def test_the_subject_is_the_user() -> None:
     assert SessionStore(session.session_key).get("_auth_user_id") is None
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda session, sent: session.delete(),
+        lambda session, sent: asyncio.run(session.adelete()),
+        lambda session, sent: (session.get("a"), session.delete()),
+        lambda session, sent: session.delete(session.session_key),
+        lambda session, sent: session.delete(sent),
+        lambda session, sent: get_connector().delete_session(session.session_key),
+        lambda session, sent: session.flush(),
+    ],
+)
+def test_whoever_knows_an_id_and_sends_it_as_a_cookie_ends_nothing(
+    ends: Callable[[Any, str], object],
+) -> None:
+    victim = started(_auth_user_id="7")
+    ends(SessionStore(victim.session_id), victim.session_id)
+    assert SessionStore(victim.session_key).get("_auth_user_id") == "7"
+
+
 def test_the_id_stays_and_the_key_does_not() -> None:
     session = started(a=1)
     key, identity = session.session_key, session.session_id

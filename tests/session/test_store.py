@@ -351,6 +351,24 @@ def test_a_cookie_is_a_token_or_nothing(node: Node) -> None:
     assert session.session_key != chosen
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda s: s.session_storage_connector.delete_session(s.session_key),
+        lambda s: (s.get("a"), s.session_storage_connector.delete_session(s.session_key)),
+        lambda s: s.delete(s.session_key),
+        lambda s: s.delete(),
+    ],
+)
+def test_whoever_knows_an_id_and_sends_it_as_a_cookie_ends_nothing(
+    node: Node, ends: Callable[[SessionStore], object]
+) -> None:
+    victim = node.request(node.start(user=1))
+    visitor = node.request(victim.session_id)
+    ends(visitor)
+    assert node.read(victim.session_key) == {"user": 1}
+
+
 # create, assign_new_session_key, exists
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import RevocationListUnavailable, SessionError, SessionSerializationError
+from ..token.format import ID_CHARACTERS
 from ..token.payload import pack
 from .binding import Headers, headers_after_end, headers_after_save
 from .connector import SessionStorageConnector, wrong_connector
@@ -44,9 +45,8 @@ class _AtFirstNeed:
 
     def __get__(self, request: Any, _: type) -> Any:
         """Find them, or ValueError: there is no connector, or TypeError: it is something else."""
-        connector = request._given
-        if connector is PROCESS:
-            connector = get_session_storage_connector()
+        given = request._given
+        connector = get_session_storage_connector() if given is PROCESS else given
         if not isinstance(connector, SessionStorageConnector):
             raise wrong_connector(connector)
         request.connector, request.rules = connector, connector.rules
@@ -154,7 +154,8 @@ class RequestSession:
         cookie = self._cookie
         if callable(cookie):
             cookie = self._cookie = cookie()
-        return cookie
+        # As long as an id is no token, and it must never be taken for an id.
+        return None if type(cookie) is str and len(cookie) == ID_CHARACTERS else cookie
 
     # Asking the list.
 

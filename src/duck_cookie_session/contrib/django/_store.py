@@ -23,6 +23,7 @@ from ...session.revoking import end_steps
 from ...session.saving import plan_steps
 from ...session.steps import Steps
 from ...session.values import Expiry
+from ...token.format import id_from_text
 from ...token.stored import IMMUTABLE_TYPES, keep_as_text
 from ._connector import get_connector
 
@@ -90,10 +91,8 @@ class SessionStore(SessionBase):
     @property
     def session_key(self) -> str | None:
         """The token; None where there is none, or it was refused."""
-        token = self._request.token
-        if not token or len(token) < SHORTEST_KEY or isinstance(self._request.found, Refusal):
-            return None
-        return token
+        token, refused = self._request.token, isinstance(self._request.found, Refusal)
+        return None if refused or not token or len(token) < SHORTEST_KEY else token
 
     @property
     def _session_key(self) -> str | None:
@@ -115,7 +114,7 @@ class SessionStore(SessionBase):
         return authenticated_at(self._request, self._get_session())
 
     def is_fresh(self, seconds: float) -> bool:
-        """Whether the user proved who they are less than that many seconds ago."""
+        """Whether the user proved who they are less than `seconds` ago."""
         return is_fresh(self._request, self._get_session(), seconds)
 
     def reauthenticated(self) -> None:
@@ -328,7 +327,7 @@ class SessionStore(SessionBase):
             self.modified = True  # what Django says of an emptied session; nothing comes of it
 
     def delete(self, session_key: str | None = None) -> None:
-        """Revoke a session by any token of it; None: this one."""
+        """Revoke a session by any token of it, not by an id, as a cookie may hold; None: this."""
         steps = self._delete_steps(session_key)
         if steps is not None:
             self._request.run(steps)
@@ -343,7 +342,8 @@ class SessionStore(SessionBase):
         connector = self._request.connector
         if session_key is None:
             self._request.phase.refuse_if_closed()
-        found = connector.session_id_of(session_key or self._request.token)
+        key = session_key or self._request.token
+        found = None if id_from_text(str(key)) else connector.session_id_of(key)
         return None if found is None else end_steps(connector.rules, found)
 
     @classmethod
