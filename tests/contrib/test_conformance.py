@@ -48,6 +48,17 @@ def test_a_response_says_to_caches_what_it_depends_on(site: Site, client: Client
     assert read.tokens("Cache-Control") == {"private", "no-cache"}
 
 
+def test_a_page_that_asks_whether_the_session_lives_is_for_its_visitor_alone(
+    site: Site, client: Client
+) -> None:
+    client.get("/set", key="color", value="red")
+    asked = client.get("/exists")
+    assert asked.body == "logged in"
+    if not site.kind.own:  # as above
+        assert asked.tokens("Cache-Control") == {"private", "no-cache"}
+        assert "cookie" in asked.tokens("Vary")
+
+
 def test_what_a_view_tells_caches_stays_except_beside_the_cookie(
     site: Site, member: Client
 ) -> None:

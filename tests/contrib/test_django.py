@@ -207,6 +207,32 @@ def test_manage_py_check_says_what_is_wrong() -> None:
     assert manage("check", SESSION_ABSOLUTE_AGE=0, SESSION_ENGINE=others).returncode == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("engine", "code", "said"),
+    [
+        ("duck_cookie_session.engine", 1, "no engine for Django, and would save nothing"),
+        ("duck_cookie_session.contrib.djang", 1, "No module named"),
+        ("django.contrib.sessions.backends.db", 0, "end none of them"),
+    ],
+)
+def test_manage_py_check_says_where_sessions_are_kept_otherwise(
+    engine: str, code: int, said: str
+) -> None:
+    found = manage("check", SESSION_ENGINE=engine)
+    assert found.returncode == code
+    assert said in found.stderr
+    assert "SESSION_ENGINE = 'duck_cookie_session.contrib.django'" in found.stderr
+
+
+def test_an_engine_that_is_none_of_djangos_is_refused_when_the_server_starts() -> None:
+    with (
+        override_settings(SESSION_ENGINE="duck_cookie_session.engine"),
+        pytest.raises(InvalidSettings, match="no engine for Django"),
+    ):
+        SessionMiddleware(lambda request: None)
+
+
 PACKAGES = {
     "allauth.usersessions": ["allauth", "allauth.account", "allauth.usersessions"],
     "user_sessions": ["user_sessions"],

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask
@@ -22,7 +23,7 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from .._cookie import find_cookie
 from .._log import logger
-from ..errors import InvalidArgument, RevocationListUnavailable
+from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
@@ -177,7 +178,9 @@ class CookieSessionInterface(SessionInterface):
     def _of(self, app: Any) -> SessionStorageConnector:
         """The connector of an application by what its config says now."""
         config = app.config
-        fallbacks = tuple(config.get("SECRET_KEY_FALLBACKS") or ())
+        fallbacks = config.get("SECRET_KEY_FALLBACKS")
+        if isinstance(fallbacks, list):
+            fallbacks = tuple(fallbacks)  # one that grows later is noticed
         now = (fallbacks, *map(config.get, _CONFIG))
         if self._connector is None or now != self._config:
             settings, storage = self.described(app)
@@ -201,7 +204,7 @@ class CookieSessionInterface(SessionInterface):
         given = {name: value for name, value in app.config.items() if value is not None}
         given["SESSION_COOKIE_PATH"] = self.get_cookie_path(app)
         settings = SessionSettings.from_mapping(
-            given, cookie_age=app.permanent_session_lifetime, subject_key=SUBJECT_KEY
+            given, cookie_age=_lifetime(app), subject_key=SUBJECT_KEY
         )
         refuse_device_binding(settings, "Flask")
         return settings, import_storage(app.config.get("SESSION_STORAGE", SQLiteRevocationList))
@@ -213,3 +216,14 @@ def _same(revocations: Any) -> Any:
 
 def _find(environ: dict[str, Any], name: str) -> str | None:
     return find_cookie(environ.get("HTTP_COOKIE", ""), name)
+
+
+def _lifetime(app: Any) -> timedelta:
+    try:
+        lifetime: timedelta = app.permanent_session_lifetime
+    except (TypeError, OverflowError) as error:  # Flask's own conversion
+        raise InvalidSettings(
+            "PERMANENT_SESSION_LIFETIME is no time that Flask can read; allowed: seconds, "
+            "as an int, or a timedelta."
+        ) from error
+    return lifetime

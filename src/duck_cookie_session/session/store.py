@@ -177,11 +177,13 @@ class SessionStore(LazyDict):
             SessionError: in a coroutine with a list across the network; await aexists().
         """
         request, ask = self._request, self._request.connector.exists_steps
+        request.accessed = True  # what it says goes into the response
         return request.run(ask(session_key or request.token, request.cookies))
 
     async def aexists(self, session_key: str | None = None) -> bool:
         """`exists`, awaitable."""
         request, ask = self._request, self._request.connector.exists_steps
+        request.accessed = True
         return await request.arun(ask(session_key or request.token, request.cookies))
 
     @property

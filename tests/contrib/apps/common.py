@@ -137,7 +137,14 @@ def _show(asked: Asked) -> Answer:
     return Answer(chunks=[json.dumps(state)])
 
 
+def _exists(asked: Asked) -> Answer:
+    session = asked.session()
+    key = session.session_key
+    return Answer(chunks=["logged in" if key and session.exists(key) else "visitor"])
+
+
 VIEWS: dict[str, Callable[[Asked], Answer]] = {
+    "/exists": _exists,
     "/plain": lambda _: Answer(),
     "/show": _show,
     "/cached": _cached,

@@ -9,10 +9,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.utils.module_loading import import_string
 
 from ...errors import InvalidSettings
 from ._connector import read_settings
+from ._store import SessionStore
 
 ENGINE = "duck_cookie_session.contrib.django"
 SESSION_KEY = "session_key"
@@ -28,6 +31,26 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except InvalidSettings as error:
         return [Error(str(error), id="duck_cookie_session.E001")]
     return []
+
+
+def check_engine(**_: Any) -> list[CheckMessage]:
+    """Sessions are kept by this engine."""
+    engine = django_settings.SESSION_ENGINE
+    if engine == ENGINE:
+        return []
+    said = f"SESSION_ENGINE is {engine!r}, so sessions are not kept by this package"
+    hint = f"Put SESSION_ENGINE = {ENGINE!r} into the settings."
+    try:
+        store = import_string(f"{engine}.SessionStore")
+    except ImportError as error:
+        return [Error(f"{said}: {error}.", hint=hint, id="duck_cookie_session.E002")]
+    if issubclass(store, SessionStore):
+        return []
+    if issubclass(store, SessionBase):
+        said += ": `manage.py sessions` and the like end none of them."
+        return [Warning(said, hint=hint, id="duck_cookie_session.W002")]
+    said += ": it is no engine for Django, and would save nothing."
+    return [Error(said, hint=hint, id="duck_cookie_session.E002")]
 
 
 def check_stored_keys(**_: Any) -> list[CheckMessage]:
@@ -51,4 +74,5 @@ def check_stored_keys(**_: Any) -> list[CheckMessage]:
 
 
 register(check_settings, Tags.security)
+register(check_engine, Tags.security)
 register(check_stored_keys, Tags.models)

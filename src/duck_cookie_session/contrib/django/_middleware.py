@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.core import mail
 from django.http import HttpResponse
 
 from ..._cookie import Written, find_cookie
 from ..._log import logger
-from ...errors import RevocationListUnavailable
+from ...errors import InvalidSettings, RevocationListUnavailable
 from ...response import (
     SERVER_ERROR,
     UNAVAILABLE_BODY,
@@ -43,6 +44,11 @@ class SessionMiddleware(DjangoSessionMiddleware):
         super().__init__(get_response)
         if issubclass(self.SessionStore, SessionStore):
             get_connector()
+        elif not issubclass(self.SessionStore, SessionBase):
+            raise InvalidSettings(
+                f"SESSION_ENGINE is {django_settings.SESSION_ENGINE!r}, which is no engine for "
+                'Django and would save nothing. Put "duck_cookie_session.contrib.django" there.'
+            )
 
     def process_request(self, request: Any) -> None:
         """Give the request its session."""

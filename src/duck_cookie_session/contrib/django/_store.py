@@ -208,13 +208,13 @@ class SessionStore(SessionBase):
 
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
-        request = self._request
-        return request.run(request.connector.exists_steps(session_key))
+        self._request.accessed = True  # what it says goes into the response
+        return self._request.run(self._request.connector.exists_steps(session_key))
 
     async def aexists(self, session_key: str | None) -> bool:
         """`exists`, awaitable."""
-        request = self._request
-        return await request.arun(request.connector.exists_steps(session_key))
+        self._request.accessed = True
+        return await self._request.arun(self._request.connector.exists_steps(session_key))
 
     # Saving.
 
