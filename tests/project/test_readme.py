@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from importlib.metadata import metadata
@@ -464,17 +465,28 @@ def test_commands_that_set_up_make_their_own_environment_with_extras_that_exist(
     setups = [line for line in _commands("README.md") if line.startswith("python3 -m venv ")]
     assert len(setups) == 2
     extras = metadata("duck-cookie-session").get_all("Provides-Extra")
-    for line in setups:
-        found = re.fullmatch(
-            r"python3 -m venv (\S+) && \1/bin/pip install -e '\.\[(\w+)\]' && "
-            r"\1/bin/python -m (pytest|duck_cookie_session demo)",
-            line,
-        )
-        assert found, line
-        assert found[2] in extras
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    user = re.compile(
+        r"python3 -m venv (\S+) && \1/bin/pip install -e '\.\[(\w+)\]' && "
+        r"\1/bin/python -m duck_cookie_session demo"
+    )
+    # Groups need a newer pip than the one that Python 3.11 and 3.12 bring.
+    developer = re.compile(
+        r"python3 -m venv --upgrade-deps (\S+) && \1/bin/pip install -e \. --group (\S+) && "
+        r"\1/bin/python -m pytest"
+    )
+    demo, tests = (user.fullmatch(setups[0]), developer.fullmatch(setups[1]))
+    assert demo
+    assert tests
+    assert demo[2] in extras
+    assert tests[2] in groups
     for line in _commands():
         if line.startswith("pip install "):
-            assert re.fullmatch(r"pip install (-e )?'(\.|duck-cookie-session)\[\w+\]'", line)
+            found = re.fullmatch(
+                r"pip install (?:-e \. --group (\S+)|'duck-cookie-session\[\w+\]')", line
+            )
+            assert found, line
+            assert found[1] is None or found[1] in groups
     for extra in re.findall(r"(?:\.|duck-cookie-session)\[(\w+)\]", "".join(PAGES.values())):
         assert extra in extras
 
