@@ -15,7 +15,7 @@ from ._cookie import find_cookie
 from ._log import logger
 from .device.jws import ProofRefused, claimed_challenge, verify_refresh, verify_registration
 from .device.sealed import KEY, REFRESH, REGISTRATION, Sealed, Seals, binding_text
-from .errors import Reason, RevocationListUnavailable
+from .errors import DeviceReason, Reason, RevocationListUnavailable
 from .revocation.base import Standing
 from .session.connector import SessionStorageConnector
 from .session.judging import Opened, Refusal
@@ -46,13 +46,16 @@ class _Refused(Exception):
     """The request is refused.
 
     Args:
-        reason: for the log.
+        reason: for log and counters.
         answer: for the client.
+        why: more of the reason, for the log.
     """
 
-    def __init__(self, reason: str, answer: Answer, session_id: bytes | None = None) -> None:
-        super().__init__(reason)
-        self.answer, self.session_id = answer, session_id
+    def __init__(
+        self, reason: DeviceReason, answer: Answer, session_id: bytes | None = None, why: str = ""
+    ) -> None:
+        super().__init__(f"{reason.value}: {why}" if why else reason.value)
+        self.reason, self.answer, self.session_id = reason, answer, session_id
 
 
 _FORBIDDEN, _GONE = Answer(403), Answer(401)
@@ -77,12 +80,13 @@ def _guarded(rules: Rules, steps: Steps[Answer]) -> Steps[Answer]:
     try:
         return (yield from steps)
     except _Refused as refused:
-        rules.stats.count("device_refused")
+        rules.stats.count_device_refused(refused.reason)
         session_id = shown(refused.session_id)
         logger.info("Device binding refused: %s (session id %s)", refused, session_id)
         return refused.answer
     except RevocationListUnavailable as error:
         rules.stats.count("unreachable")
+        rules.stats.count_device_refused(DeviceReason.NO_LIST)
         logger.error("The revocation list is unreachable, answered 503: %s", error)
         return _unavailable()
 
@@ -100,14 +104,12 @@ def _registration_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps
     response = header("secure-session-response") or ""
     try:
         challenge = claimed_challenge(response)
-        sealed = seals.open(REGISTRATION, challenge, now_ms)
-        if sealed is None or sealed.session_id != session_id:
-            raise _Refused("challenge not for this session, or too old", _FORBIDDEN, session_id)
+        sealed = seals.open_challenge(REGISTRATION, challenge, session_id, now_ms)
         key = verify_registration(response, challenge=challenge)
     except ProofRefused as refused:
         raise _Refused(refused.reason, _FORBIDDEN, session_id) from refused
     if opened.bound_to(standing) not in (0, key.digest()):
-        raise _Refused("session is bound to another key", _FORBIDDEN, session_id)
+        raise _Refused(DeviceReason.OTHER_KEY, _FORBIDDEN, session_id)
     end_ms = opened.claims.created_ms + int(rules.settings.absolute_age * 1000)
     device_key = Sealed(sealed.binding, session_id, end_ms, key.point)
     rules.stats.count("device_registered")
@@ -140,13 +142,13 @@ def _refresh_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps[Answ
     now_ms = rules.now_ms()
     key = _key_named(seals, header, header("sec-secure-session-id") or "", now_ms)
     if key is None:
-        raise _Refused("no key of this binding", _GONE)
+        raise _Refused(DeviceReason.NO_BINDING, _GONE)
     opened, standing = yield from _session_steps(rules, header, _GONE)
     session_id = opened.claims.session_id
     if key.session_id != session_id:
-        raise _Refused("key of another session", _GONE, session_id)
+        raise _Refused(DeviceReason.OTHER_SESSION, _GONE, session_id)
     if opened.bound_to(standing) not in (0, key.key.digest()):
-        raise _Refused("session is bound to another key", _GONE, session_id)
+        raise _Refused(DeviceReason.OTHER_KEY, _GONE, session_id)
     following = _challenge(seals, key.binding, session_id, now_ms)
     asks = Answer(403, (_NO_STORE, following))
     response = header("secure-session-response")
@@ -154,9 +156,7 @@ def _refresh_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps[Answ
         return asks  # the first half of a refresh, and no refusal
     try:
         challenge = claimed_challenge(response)
-        sealed = seals.open(REFRESH, challenge, now_ms)
-        if sealed is None or sealed[:2] != (key.binding, session_id):
-            raise _Refused("challenge not for this binding, or too old", asks, session_id)
+        seals.open_challenge(REFRESH, challenge, session_id, now_ms, key.binding)
         verify_refresh(response, key=key.key, challenge=challenge)
     except ProofRefused as refused:
         raise _Refused(refused.reason, asks, session_id) from refused
@@ -172,10 +172,10 @@ def _challenge(seals: Seals, binding: bytes, session_id: bytes, now_ms: int) -> 
 def _check_origin(header: FindHeader) -> None:
     """Refuse what pages of other origins send; browsers add these headers themselves."""
     if header("sec-fetch-site") not in (None, "none", "same-origin"):
-        raise _Refused("sent by another site", _FORBIDDEN)
+        raise _Refused(DeviceReason.OTHER_SITE, _FORBIDDEN)
     origin = header("origin")
     if origin is not None and origin.lower() != f"https://{header('host') or ''}".lower():
-        raise _Refused("sent by another origin", _FORBIDDEN)
+        raise _Refused(DeviceReason.OTHER_SITE, _FORBIDDEN)
 
 
 def _session_steps(
@@ -189,13 +189,13 @@ def _session_steps(
     opened = rules.open(token)
     del token  # error reports show local variables
     if isinstance(opened, Refusal):
-        raise _Refused(f"session {opened.reason.value}", refusal, opened.session_id)
+        raise _Refused(DeviceReason.NO_SESSION, refusal, opened.session_id, opened.reason.value)
     standing: Standing = yield Lookup(opened.scopes, opened.claims.checkpoint)
     reason = rules.judge(opened.proving(opened.bound_to(standing)), standing)
     if reason not in (None, Reason.SUPERSEDED):
         if reason is Reason.FORGOTTEN:
             yield from rules.forgotten_steps(opened)
-        raise _Refused(f"session {reason.value}", refusal, opened.claims.session_id)
+        raise _Refused(DeviceReason.NO_SESSION, refusal, opened.claims.session_id, reason.value)
     return opened, standing
 
 

@@ -90,6 +90,34 @@ class Reason(Enum):
     """The session is bound to a device, and no good proof of its key came with the request."""
 
 
+class DeviceReason(Enum):
+    """Why the registration or renewal of a device was refused: never told either."""
+
+    OTHER_SITE = "sent by another site"
+    NO_SESSION = "no live session"
+    TOO_LONG = "too long"
+    MALFORMED = "malformed"
+    """No compact JWS, whose header and payload are JSON objects without a name twice."""
+    SPELLING = "no base64url"
+    """Or another spelling of it than the one that is ours."""
+    ALGORITHM = "other algorithm"
+    TYPE = "other type"
+    """Of JWS, or one that needs what we don't know (`crit`)."""
+    NO_KEY = "no key on P-256"
+    """Another kind of key, a point off the curve, or a private key."""
+    SIGNATURE = "wrong signature"
+    NO_CHALLENGE = "no challenge of ours"
+    OTHER_PURPOSE = "challenge for another purpose"
+    OTHER_CHALLENGE = "other challenge"
+    """That of another session or another binding."""
+    OLD_CHALLENGE = "challenge too old"
+    NO_BINDING = "no key of this binding"
+    """The request brings no device key of the binding that it names."""
+    OTHER_SESSION = "key of another session"
+    OTHER_KEY = "session is bound to another key"
+    NO_LIST = "list did not answer"
+
+
 class TokenRefused(SessionError):
     """A token was not accepted. Internal to the library.
 

@@ -29,10 +29,10 @@ HELP = {
     "bound": "Sessions bound to a device.",
     "device_registered": "Registrations of devices that were answered with a proof.",
     "device_refreshed": "Proofs of devices that were renewed.",
-    "device_refused": "Registrations and refreshes of devices that were refused.",
     "forgotten": "Times that the revocation list was found to have gone back in time.",
     "unreachable": "Calls that the revocation list did not answer.",
     "refused": "Tokens refused.",
+    "device_refused": "Registrations and renewals of devices that were refused.",
     "not_saved": "Responses whose session was not saved.",
 }
 

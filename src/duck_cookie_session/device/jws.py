@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from ..errors import DeviceReason
+
 MAX_JWS = 4096
 """Most characters of a JWS; a browser's has some 300 and the challenge, twice with its key."""
 
@@ -35,15 +37,15 @@ _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 
 class ProofRefused(ValueError):
-    """A JWS was not accepted. Internal to the library.
+    """A JWS or its challenge was not accepted. Internal to the library.
 
     Attributes:
-        reason: what it was refused for, in a few words of our own: nothing of what was sent.
+        reason: what it was refused for; its text is a few words of our own.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: DeviceReason) -> None:
         self.reason = reason
-        super().__init__(reason)
+        super().__init__(reason.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,54 +105,54 @@ class _Proof:
 
     def __init__(self, jws: str) -> None:
         if len(jws) > MAX_JWS:
-            raise ProofRefused("too long")
+            raise ProofRefused(DeviceReason.TOO_LONG)
         parts = _COMPACT.fullmatch(jws)
         if parts is None:
-            raise ProofRefused("no compact JWS")
+            raise ProofRefused(DeviceReason.MALFORMED)
         self.header = _object(parts[1])
         if self.header.get("alg") != "ES256":
-            raise ProofRefused("other algorithm")
+            raise ProofRefused(DeviceReason.ALGORITHM)
         if self.header.get("typ") != "dbsc+jwt":
-            raise ProofRefused("other type")
+            raise ProofRefused(DeviceReason.TYPE)
         # RFC 7515 section 4.1.11: understand all that it names, or refuse.
         if "crit" in self.header:
-            raise ProofRefused("critical header")
+            raise ProofRefused(DeviceReason.TYPE)
         challenge = _object(parts[2]).get("jti")
         if not isinstance(challenge, str) or not challenge.isascii():
-            raise ProofRefused("no challenge")
+            raise ProofRefused(DeviceReason.NO_CHALLENGE)
         if not 0 < len(challenge) <= MAX_CHALLENGE:
-            raise ProofRefused("no challenge")
+            raise ProofRefused(DeviceReason.NO_CHALLENGE)
         self.challenge = challenge
         self._signature = _decoded(parts[3])
         if len(self._signature) != 64:
-            raise ProofRefused("no ES256 signature")
+            raise ProofRefused(DeviceReason.SIGNATURE)
         self._signed = f"{parts[1]}.{parts[2]}".encode("ascii")
 
     def answers(self, challenge: str) -> None:
         if not hmac.compare_digest(self.challenge.encode("ascii"), challenge.encode("utf-8")):
-            raise ProofRefused("other challenge")
+            raise ProofRefused(DeviceReason.OTHER_CHALLENGE)
 
     def signed_by(self, key: DeviceKey) -> None:
         r, s = (int.from_bytes(self._signature[at : at + 32], "big") for at in (0, 32))
         try:
             public = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\x04" + key.point)
         except ValueError:
-            raise ProofRefused("no key on P-256") from None
+            raise ProofRefused(DeviceReason.NO_KEY) from None
         try:
             public.verify(encode_dss_signature(r, s), self._signed, _ECDSA)
         except InvalidSignature:
-            raise ProofRefused("wrong signature") from None
+            raise ProofRefused(DeviceReason.SIGNATURE) from None
 
 
 def _key_of(jwk: Any) -> DeviceKey:
     """The key in a header. Whether it lies on the curve is checked when it is used."""
     if not isinstance(jwk, dict) or (jwk.get("kty"), jwk.get("crv")) != ("EC", "P-256"):
-        raise ProofRefused("no key on P-256")
+        raise ProofRefused(DeviceReason.NO_KEY)
     if "d" in jwk:
-        raise ProofRefused("private key")  # known to more than the device, then
+        raise ProofRefused(DeviceReason.NO_KEY)  # known to more than the device, then
     x, y = jwk.get("x"), jwk.get("y")
     if not isinstance(x, str) or not isinstance(y, str) or len(x) != 43 or len(y) != 43:
-        raise ProofRefused("no key on P-256")
+        raise ProofRefused(DeviceReason.NO_KEY)
     return DeviceKey(_decoded(x) + _decoded(y))
 
 
@@ -160,9 +162,9 @@ def _decoded(text: str) -> bytes:
         spelled = text.encode("ascii")
         data = urlsafe_b64decode(spelled + b"=" * (-len(spelled) % 4))
     except ValueError:
-        raise ProofRefused("no base64url") from None
+        raise ProofRefused(DeviceReason.SPELLING) from None
     if urlsafe_b64encode(data).rstrip(b"=") != spelled:
-        raise ProofRefused("no base64url")
+        raise ProofRefused(DeviceReason.SPELLING)
     return data
 
 
@@ -174,22 +176,22 @@ def _object(part: str) -> dict[str, Any]:
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number
         )
     except RecursionError:
-        raise ProofRefused("deep JSON") from None
+        raise ProofRefused(DeviceReason.MALFORMED) from None
     except ProofRefused:
         raise
     except ValueError:
-        raise ProofRefused("no JSON") from None
+        raise ProofRefused(DeviceReason.MALFORMED) from None
     if not isinstance(value, dict):
-        raise ProofRefused("no JSON object")
+        raise ProofRefused(DeviceReason.MALFORMED)
     return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ProofRefused("a name twice")
+        raise ProofRefused(DeviceReason.MALFORMED)
     return value
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ProofRefused("no JSON")
+    raise ProofRefused(DeviceReason.MALFORMED)

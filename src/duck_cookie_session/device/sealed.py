@@ -15,9 +15,10 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
+from ..errors import DeviceReason
 from ..settings import SessionSettings
 from ..token.keys import KeyRing
-from .jws import DeviceKey
+from .jws import DeviceKey, ProofRefused
 
 CHALLENGE_MS = 5 * 60 * 1000
 """Milliseconds that a challenge lives."""
@@ -107,6 +108,27 @@ class Seals:
     def challenge(self, purpose: str, binding: bytes, session_id: bytes, now_ms: int) -> str:
         """A challenge for one session, binding and purpose, good for 5 minutes."""
         return self.seal(purpose, Sealed(binding, session_id, now_ms + CHALLENGE_MS, b""), now_ms)
+
+    def open_challenge(
+        self, purpose: str, text: str, session_id: bytes, now_ms: int, binding: bytes = b""
+    ) -> Sealed:
+        """What a challenge holds that one of our responses gave out less than 5 minutes ago.
+
+        Args:
+            binding: whose it has to be; empty where any will do.
+
+        Raises:
+            ProofRefused: it is for another purpose, session or binding, too old, or not ours.
+        """
+        sealed = self.open(purpose, text, 0)
+        if sealed is None:
+            other = self.open(REFRESH if purpose == REGISTRATION else REGISTRATION, text, 0)
+            raise ProofRefused(DeviceReason.OTHER_PURPOSE if other else DeviceReason.NO_CHALLENGE)
+        if sealed.session_id != session_id or not sealed.binding.startswith(binding):
+            raise ProofRefused(DeviceReason.OTHER_CHALLENGE)
+        if now_ms >= sealed.end_ms:
+            raise ProofRefused(DeviceReason.OLD_CHALLENGE)
+        return sealed
 
     # Cookies.
 

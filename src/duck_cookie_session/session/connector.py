@@ -247,7 +247,7 @@ class SessionStorageConnector:
         await self.arun(raise_steps(self.rules, self.rules.scopes.everything))
 
     def stats(self) -> dict[str, int | dict[str, int]]:
-        """Counters since the connector was made, by name; under "refused" by reason."""
+        """Counters since the connector was made, by name; of what was refused, by reason."""
         return self._stats.as_dict()
 
     def load(self, token: object, cookies: str = "") -> Opened | Refusal:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from ..errors import (
+    DeviceReason,
     InvalidArgument,
     Reason,
     SessionError,
@@ -24,7 +25,6 @@ COUNTED = (
     "bound",  # sessions bound to a device
     "device_registered",  # registrations answered with a proof
     "device_refreshed",  # proofs renewed
-    "device_refused",  # registrations and refreshes refused
     "forgotten",  # times that the list was found to have gone back in time
     "unreachable",  # calls that the revocation list did not answer
 )
@@ -59,6 +59,7 @@ class Stats:
     def __init__(self) -> None:
         self._counts = {name: _Tally() for name in COUNTED}
         self._refused = {reason: _Tally() for reason in Reason}
+        self._device_refused = {reason: _Tally() for reason in DeviceReason}
         self._not_saved = {kind: _Tally() for kind in NOT_SAVED}
         self.count_read: Callable[[], int] = self._counts["read"].add
         self.count_cached: Callable[[], int] = self._counts["read_from_cache"].add
@@ -72,16 +73,23 @@ class Stats:
         """Count a refused token by its reason."""
         self._refused[reason].add()
 
+    def count_device_refused(self, reason: DeviceReason) -> None:
+        """Count a registration or renewal of a device that was refused, by its reason."""
+        self._device_refused[reason].add()
+
     def count_not_saved(self, error: SessionError) -> None:
         """Count a response whose session was not saved, by the kind of error."""
         self._not_saved[type(error)].add()
 
     def as_dict(self) -> dict[str, int | dict[str, int]]:
-        """All counters by name, zeros too; under "refused" and "not_saved" a dict by reason."""
+        """All counters by name, zeros too; what was refused or not saved is a dict by reason."""
         counts: dict[str, int | dict[str, int]] = {
             name: tally.value() for name, tally in self._counts.items()
         }
         counts["refused"] = {reason.value: tally.value() for reason, tally in self._refused.items()}
+        counts["device_refused"] = {
+            reason.value: tally.value() for reason, tally in self._device_refused.items()
+        }
         counts["not_saved"] = {
             NOT_SAVED[kind]: tally.value() for kind, tally in self._not_saved.items()
         }
