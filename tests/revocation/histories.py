@@ -14,11 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.helpers.redis_fleet import Sentinels
 from tests.helpers.redis_proxy import Faulty
 from tests.helpers.redis_server import RedisServer
 from tests.revocation.fleet import Event, Judge, Plan, run_fleet, summary
+
+if TYPE_CHECKING:
+    from tests.helpers.sql_servers import SQLServer  # needs SQLAlchemy
 
 PROCESSES = 4
 
@@ -48,6 +52,10 @@ def on_sqlite(directory: Path, operations: int) -> list[str]:
     return judge("SQLite", run_fleet(plans(str(directory / "list"), operations)))
 
 
+def on_sql(server: SQLServer, operations: int) -> list[str]:
+    return judge(server.name, run_fleet(plans(server.url, operations)))
+
+
 def through_faults(server: RedisServer, operations: int, share: float = 0.01) -> list[str]:
     """Over Redis or Valkey, by a proxy that disturbs a part of all requests."""
     proxy = Faulty(server, share, random.SystemRandom().randrange(10**6))
@@ -74,6 +82,8 @@ def through_a_failover(sentinels: Sentinels, operations: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    from tests.helpers.sql_servers import KINDS  # as above
+
     parser = argparse.ArgumentParser(description="History checks of the revocation lists.")
     parser.add_argument("--operations", type=int, default=20_000)
     operations = parser.parse_args(arguments).operations
@@ -96,6 +106,13 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             for kind in kinds:
                 wrong += kind()
+            for made in KINDS.values():
+                database = made()
+                try:
+                    database.start()
+                    wrong += on_sql(database, operations)
+                finally:
+                    database.remove()
             sentinels = Sentinels(make, directory, replicas=2)
             try:
                 wrong += through_a_failover(sentinels, operations)

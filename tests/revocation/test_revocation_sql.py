@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -243,6 +245,33 @@ def test_a_standby_of_postgresql_is_refused_until_it_is_promoted(
     scope = app.session()
     the_list.end(scope)
     assert the_list.lookup((scope,)).epochs == (LAST_EPOCH,)
+
+
+# The clock
+
+
+def test_a_raise_goes_by_the_clock_of_the_moment_when_its_turn_comes(
+    one_sql: SQLServer, make_list: MakeList, app: Any
+) -> None:
+    """Not of the moment when its transaction, or the statement that waited, began."""
+    the_list = make_list(one_sql.url)
+    scope = app.session()
+    the_list.raise_epoch(scope)
+    if one_sql.name == "PostgreSQL":
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    else:
+        waits = "SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE '%%FOR UPDATE'"
+    engine = sqlalchemy.create_engine(one_sql.url)
+    with ThreadPoolExecutor(1) as threads, engine.begin() as other:
+        other.exec_driver_sql("SELECT 1 FROM duck_cookie_session_histories FOR UPDATE")
+        raised = threads.submit(the_list.raise_epoch, scope)
+        deadline = time.monotonic() + 15
+        while not one_sql.execute(waits):
+            assert time.monotonic() < deadline
+        meanwhile = the_list.server_time()
+        other.rollback()
+        assert raised.result() >= meanwhile * 1_000_000
+    engine.dispose()
 
 
 # Round trips, drivers, answers that are reused

@@ -274,7 +274,8 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
 ) ENGINE = InnoDB""",
     ),
     text="char",
-    # UTC: a local time comes twice when summer ends.
+    # UTC: a local time comes twice when summer ends. It is that of when the statement began, so it
+    # is never asked by one that waits for a lock.
     now="TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
     is_replica="IF(CONCAT(@@global.read_only) IN ('0', 'OFF'), 0, 1)",
     begin="START TRANSACTION",  # what a stalled client may hold is said when it connects
