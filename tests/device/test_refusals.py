@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
@@ -12,86 +11,34 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from duck_cookie_session import SessionStorageConnector
-from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.device.jws import MAX_JWS
 from duck_cookie_session.errors import DeviceReason
-from tests.helpers import Clock, SwitchableList, make_settings
+from tests.device.asgi import NAME, REFRESH, REGISTRATION, Site, who
+from tests.helpers import Clock, SwitchableList
 from tests.helpers.device_browser import Answer, Bound, DeviceBrowser, signed
 
-NAME = "__Host-session"
-REGISTRATION, REFRESH = "/.session-device/registration", "/.session-device/refresh"
 
+class OneNode(Site):
+    """A site of one node over a list that can fail."""
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    session, path = scope["session"], scope["path"]
-    if path.startswith("/login/"):
-        session["user"] = path[7:]
-    elif path == "/logout":
-        session.clear()
-    body = json.dumps([session.get("user"), session.device_bound]).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
+    def __init__(self, revocations: SwitchableList, clock: Clock) -> None:
+        super().__init__(lambda: revocations, clock)
+        self.list = revocations
+        self.one = self.node()
 
-
-class Site:
-    """The application, and what was told and counted of it."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.list = SwitchableList(self.clock)
-        self.events: list[Any] = []
-        settings = make_settings(
-            cookie_name=NAME,
-            device_binding="offer",
-            device_proof_age=60,
-            on_event=self.events.append,
-        )
-        self.connector = SessionStorageConnector(
-            lambda: self.list, settings=settings, clock=self.clock
-        )
-        self._app = CookieSessionMiddleware(application, connector=self.connector)
-
-    def ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
-        pairs = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
-        ]
-        scope = {"type": "http", "method": method, "path": path, "headers": pairs}
-        start, body = asyncio.run(self._messages(scope))
-        found = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
-        return Answer(start["status"], found, body["body"])
-
-    async def _messages(self, scope: Any) -> list[Any]:
-        sent: list[Any] = []
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self._app(scope, None, send)
-        return sent
-
-    def browser(self, user: str = "ada", *, register: bool = True) -> DeviceBrowser:
-        """One that has logged in, and is bound where it registers."""
-        browser = DeviceBrowser(self.ask, self.clock)
-        browser.open(f"/login/{user}", register=register)
-        browser.open("/", register=register)
-        return browser
-
-    def refused(self) -> dict[str, int]:
-        """What is not zero."""
-        counts: Any = self.connector.stats()["device_refused"]
-        return {reason: number for reason, number in counts.items() if number}
+    def bound(self, user: str = "ada", *, register: bool = True) -> DeviceBrowser:
+        return self.browser(self.one, user, register=register)
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
+def site(revocations: SwitchableList, clock: Clock) -> Iterator[OneNode]:
+    site = OneNode(revocations, clock)
     yield site
-    site.connector.close()
+    site.close()
 
 
 def post(
-    site: Site, browser: DeviceBrowser, path: str, response: str | None = None, **more: str
+    site: OneNode, browser: DeviceBrowser, path: str, response: str | None = None, **more: str
 ) -> Answer:
     headers = {
         "Host": "app.test",
@@ -102,7 +49,7 @@ def post(
     }
     if response is not None:
         headers["Secure-Session-Response"] = response
-    return site.ask("POST", path, headers)
+    return site.one.ask("POST", path, headers)
 
 
 def bound(browser: DeviceBrowser) -> Bound:
@@ -111,18 +58,18 @@ def bound(browser: DeviceBrowser) -> Bound:
 
 
 def register(
-    site: Site, change: Callable[[str], str] = str, private: Any = None, **more: Any
+    site: OneNode, change: Callable[[str], str] = str, private: Any = None, **more: Any
 ) -> Answer:
     """A registration of somebody who has just logged in."""
-    browser = site.browser(register=False)
+    browser = site.bound(register=False)
     ((_, challenge, own),) = browser.offers
     text = signed(private or own, challenge, with_key=True, **more.pop("jws", {}))
     return post(site, browser, REGISTRATION, change(text), **more)
 
 
-def renew(site: Site, make: Callable[[Bound], str], **more: str) -> Answer:
+def renew(site: OneNode, make: Callable[[Bound], str], **more: str) -> Answer:
     """A renewal of a browser that is bound and has a challenge."""
-    browser = site.browser()
+    browser = site.bound()
     one = bound(browser)
     more = {"Sec_Secure_Session_Id": one.identifier, **more}
     return post(site, browser, REFRESH, make(one), **more)
@@ -142,23 +89,23 @@ def header(text: str, **changed: Any) -> str:
     return f"{again}.{rest}"
 
 
-def of_another_session(site: Site, path: str) -> Answer:
-    browser, other = site.browser(register=False), site.browser("eve", register=False)
+def of_another_session(site: OneNode, path: str) -> Answer:
+    browser, other = site.bound(register=False), site.bound("eve", register=False)
     ((_, _, private),) = browser.offers
     ((_, foreign, _),) = other.offers
     return post(site, browser, path, signed(private, foreign, with_key=True))
 
 
-def an_hour_later(site: Site) -> Answer:
-    browser = site.browser(register=False)
+def an_hour_later(site: OneNode) -> Answer:
+    browser = site.bound(register=False)
     ((_, challenge, _),) = browser.offers
     site.clock.tick(3600)
     own = ec.generate_private_key(ec.SECP256R1())
     return post(site, browser, REGISTRATION, signed(own, challenge, with_key=True))
 
 
-def over_the_victims(site: Site) -> Answer:
-    browser = site.browser(register=False)
+def over_the_victims(site: OneNode) -> Answer:
+    browser = site.bound(register=False)
     ((_, challenge, _),) = browser.offers
     browser.register()
     browser.open("/")
@@ -166,22 +113,22 @@ def over_the_victims(site: Site) -> Answer:
     return post(site, browser, REGISTRATION, signed(own, challenge, with_key=True))
 
 
-def after_the_logout(site: Site) -> Answer:
-    browser = site.browser()
+def after_the_logout(site: OneNode) -> Answer:
+    browser = site.bound()
     one, copy = bound(browser), browser.copied()
     browser.open("/logout")
     return post(site, copy, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 
-def with_the_key_of_another(site: Site) -> Answer:
-    browser, other = site.browser(), site.browser("eve")
+def with_the_key_of_another(site: OneNode) -> Answer:
+    browser, other = site.bound(), site.bound("eve")
     one = bound(other)
     browser.cookies |= {name: kept for name, kept in other.cookies.items() if name != NAME}
     return post(site, browser, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 
-def with_a_key_registered_beside(site: Site) -> Answer:
-    browser = site.browser(register=False)
+def with_a_key_registered_beside(site: OneNode) -> Answer:
+    browser = site.bound(register=False)
     thief = browser.copied()
     ((path, challenge, _),) = browser.offers
     thief.offers = [(path, challenge, ec.generate_private_key(ec.SECP256R1()))]
@@ -192,23 +139,23 @@ def with_a_key_registered_beside(site: Site) -> Answer:
     return post(site, thief, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 
-def five_minutes_later(site: Site) -> Answer:
-    browser = site.browser()
+def five_minutes_later(site: OneNode) -> Answer:
+    browser = site.bound()
     one = bound(browser)
     site.clock.tick(301)
     return post(site, browser, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 
-def challenge_of_another_binding(site: Site) -> Answer:
-    browser, other = site.browser(), site.browser("eve")
+def challenge_of_another_binding(site: OneNode) -> Answer:
+    browser, other = site.bound(), site.bound("eve")
     one = bound(browser)
     foreign = bound(other).challenge or ""
     text = signed(one.private, foreign, with_key=False)
     return post(site, browser, REFRESH, text, Sec_Secure_Session_Id=one.identifier)
 
 
-def for_the_other_purpose(site: Site) -> Answer:
-    browser = site.browser(register=False)
+def for_the_other_purpose(site: OneNode) -> Answer:
+    browser = site.bound(register=False)
     ((_, challenge, private),) = browser.offers
     browser.register()
     browser.open("/")
@@ -216,8 +163,8 @@ def for_the_other_purpose(site: Site) -> Answer:
     return post(site, browser, REFRESH, text, Sec_Secure_Session_Id=bound(browser).identifier)
 
 
-def registered_by_a_renewals_challenge(site: Site) -> Answer:
-    browser = site.browser()
+def registered_by_a_renewals_challenge(site: OneNode) -> Answer:
+    browser = site.bound()
     return post(
         site,
         browser,
@@ -226,8 +173,8 @@ def registered_by_a_renewals_challenge(site: Site) -> Answer:
     )
 
 
-def unanswered(site: Site) -> Answer:
-    browser = site.browser()
+def unanswered(site: OneNode) -> Answer:
+    browser = site.bound()
     site.list.down = True
     one = bound(browser)
     return post(site, browser, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
@@ -238,7 +185,7 @@ P384 = {"kty": "EC", "crv": "P-384", "x": "A" * 43, "y": "A" * 43}
 OTHER = ec.derive_private_key(5, ec.SECP256R1())
 
 R = DeviceReason
-Attack = tuple[Callable[[Site], Answer], DeviceReason]
+Attack = tuple[Callable[[OneNode], Answer], DeviceReason]
 
 AT_THE_REGISTRATION: dict[str, Attack] = {
     "nothing signed": (lambda s: register(s, lambda _: ""), R.MALFORMED),
@@ -302,14 +249,14 @@ def look(answer: Answer) -> tuple[int, list[str], bytes]:
 
 
 def refuse(
-    site: Site,
+    site: OneNode,
     caplog: pytest.LogCaptureFixture,
-    attack: Callable[[Site], Answer],
+    attack: Callable[[OneNode], Answer],
     reason: DeviceReason,
 ) -> Answer:
     with caplog.at_level(logging.INFO, "duck_cookie_session"):
         answer = attack(site)
-    assert site.refused() == {reason.value: 1}
+    assert site.one.refused() == {reason.value: 1}
     (line,) = [one for one in caplog.records if "Device binding refused" in one.getMessage()]
     assert line.levelno == logging.INFO
     assert f"refused: {reason.value}" in line.getMessage()
@@ -318,36 +265,38 @@ def refuse(
 
 
 @pytest.mark.parametrize("attack", AT_THE_REGISTRATION)
-def test_a_refused_registration(site: Site, caplog: pytest.LogCaptureFixture, attack: str) -> None:
+def test_a_refused_registration(
+    site: OneNode, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
     answer = refuse(site, caplog, *AT_THE_REGISTRATION[attack])
     assert look(answer) == (403, ["cache-control", "no-store"], b"")
 
 
 @pytest.mark.parametrize("attack", AT_THE_RENEWAL)
-def test_a_refused_renewal(site: Site, caplog: pytest.LogCaptureFixture, attack: str) -> None:
+def test_a_refused_renewal(site: OneNode, caplog: pytest.LogCaptureFixture, attack: str) -> None:
     answer = refuse(site, caplog, *AT_THE_RENEWAL[attack])
     assert look(answer) == (401, ["cache-control", "no-store"], b"")
 
 
 @pytest.mark.parametrize("attack", BY_THE_SIGNATURE)
 def test_a_refused_signature_looks_as_if_none_had_come(
-    site: Site, caplog: pytest.LogCaptureFixture, attack: str
+    site: OneNode, caplog: pytest.LogCaptureFixture, attack: str
 ) -> None:
     answer = refuse(site, caplog, *BY_THE_SIGNATURE[attack])
-    browser = site.browser("eve")
+    browser = site.bound("eve")
     name = {"Sec_Secure_Session_Id": bound(browser).identifier}
     assert look(answer) == look(post(site, browser, REFRESH, **name))
     assert answer.status == 403
-    assert len(site.refused()) == 1  # to be asked for a signature is no refusal
+    assert len(site.one.refused()) == 1  # to be asked for a signature is no refusal
 
 
 def test_a_list_that_does_not_answer_is_a_reason_too(
-    site: Site, caplog: pytest.LogCaptureFixture
+    site: OneNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = unanswered(site)
     assert answer.status == 503
     assert answer.one("Retry-After") is not None
-    assert site.refused() == {"list did not answer": 1}
+    assert site.one.refused() == {"list did not answer": 1}
     assert [one.levelname for one in caplog.records] == ["ERROR"]
 
 
@@ -361,34 +310,29 @@ def test_every_reason_is_tested() -> None:
 
 
 def test_a_request_without_proof_is_counted_among_the_refused_tokens(
-    site: Site, caplog: pytest.LogCaptureFixture
+    site: OneNode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    thief = site.browser().copied()
+    thief = site.bound().copied()
     site.clock.tick(61)
     with caplog.at_level(logging.INFO, "duck_cookie_session"):
         answer = thief.open("/")
-    assert json.loads(answer.body) == [None, False]
-    refused: Any = site.connector.stats()["refused"]
+    assert who(answer) == [None, False]
+    refused: Any = site.one.connector.stats()["refused"]
     assert refused["no proof of its device"] == 1
-    assert site.refused() == {}
+    assert site.one.refused() == {}
     assert "no proof of its device" in caplog.text
     token, _ = thief.cookies[NAME]
     assert token not in caplog.text
 
 
-def test_of_requests_at_once_one_tells_of_the_binding(site: Site) -> None:
-    browser = site.browser(register=False)
+def test_of_requests_at_once_one_tells_of_the_binding(site: OneNode) -> None:
+    browser = site.bound(register=False)
     browser.register()
     headers = {"Cookie": browser.cookie_header(), "Host": "app.test"}
-    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": pairs}
-
-    async def many() -> None:
-        await asyncio.gather(*(site._messages(dict(scope)) for _ in range(5)))
-
-    asyncio.run(many())
-    browser.open("/")
+    answers = site.one.ask_at_once([("GET", "/", headers)] * 5)
+    assert [who(answer) for answer in answers] == [["ada", True]] * 5
+    browser.open("/write")
     site.clock.tick(50)
-    browser.open("/")
-    assert [event.kind.value for event in site.events].count("bound") == 1
-    assert site.connector.stats()["bound"] == 1
+    browser.open("/write")
+    assert site.one.told("bound") == 1
+    assert site.one.connector.stats()["bound"] == 1
