@@ -274,6 +274,24 @@ def test_a_failed_request_keeps_the_session_beside_a_password_change(node: Node)
     assert node.read(new) == {"user": 1}
 
 
+def test_a_list_that_fails_between_the_two_steps_of_a_password_change(
+    clock: Clock, make_node
+) -> None:
+    revocations = SwitchableList(clock)
+    node = make_node(revocations)
+    mine, elsewhere = node.start(user=1), node.start(user=1)
+    session = node.request(mine)
+    revocations.fails_after_raise = True
+    with pytest.raises(RevocationListUnavailable):
+        session.delete_other_sessions()
+    sent = sent_cookie(session_headers(session, failed=True))
+    revocations.fails_after_raise = revocations.down = False
+    assert node.read(sent) == {"user": 1}
+    session = node.request(sent)
+    session.delete_other_sessions()
+    assert node.read(elsewhere) is None
+
+
 def test_nobody_looked_and_it_failed(node: Node) -> None:
     assert session_headers(node.request(node.start(a=1)), failed=True) == []
 
@@ -411,6 +429,21 @@ def test_a_logout_counts_though_what_was_written_beside_it_cannot_be_saved(
     session["message"] = beside
     assert sent_cookie(session_headers(session)) == ""
     assert other.read(token) is None
+
+
+@pytest.mark.parametrize("act", ["supersede", "delete_other_sessions"])
+def test_a_logout_counts_though_the_session_lives_on_under_a_newer_token(
+    two_nodes: tuple[Node, Node], act: str
+) -> None:
+    node, other = two_nodes
+    token = node.start(user="alice")
+    session, faster = node.request(token), other.request(token)
+    del session["user"]
+    getattr(faster, act)()
+    new = sent_cookie(session_headers(faster))
+    assert node.read(new) == {"user": "alice"}
+    assert sent_cookie(session_headers(session)) is None  # a login beside it keeps its cookie
+    assert other.read(new) is None
 
 
 def test_a_user_whose_save_fails_stays_logged_in(node: Node) -> None:

@@ -132,17 +132,19 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
 
 
 def _keeping_logout(request: RequestSession, data: Data, steps: Steps[None]) -> Steps[None]:
-    """Save; a logout counts though something that was written beside it can't be saved.
+    """Save; a logout counts though it can't be saved.
 
-    As where the user was taken out of the session, and a message put in that is too large.
+    As where the user was taken out of the session, and a message put in that is too large; or where
+    a request beside it has superseded the session, which lives on under a newer token.
     """
     try:
         yield from steps
-    except (SessionTooLarge, SessionSerializationError):
+    except (SessionTooLarge, SessionSerializationError, SessionRevoked) as error:
         base, key = request.base, request.rules.subject_key
         if base is not None and base.claims.subject is not None and dict.get(data, key) is None:
             yield from end_steps(request.rules, base.claims.session_id)
-            request.delete_cookie(data)
+            if not isinstance(error, SessionRevoked):  # else the cookie may be that of a new login
+                request.delete_cookie(data)
         raise
 
 

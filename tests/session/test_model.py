@@ -485,7 +485,10 @@ class Nodes(RuleBasedStateMachine):
         request.store.delete_other_sessions()
         epoch = self.list.subjects[subject] = self.list.number()
         if own and base is not None:
-            request.base, request.owed = replace(base, subject_epoch=epoch), True
+            self.list.sessions[base.session] = epoch
+            self.list.superseded[base.session] = int(self.clock.now * 1000)
+            base = replace(base, session_epoch=epoch, subject_epoch=epoch)
+            request.base, request.owed = base, True
 
     @precondition(lambda self: self.requests)
     @rule(pick=picks, failed=st.booleans())

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import functools
 
-from ..errors import Reason, SessionError
+from ..errors import Reason, SessionError, SessionRevoked
 from .judging import Opened, Refusal
 from .overlay import Data
 from .planning import planned_id
 from .request import RequestSession
-from .revoking import delete_others_steps, end_steps, raise_steps, supersede_steps
+from .revoking import (
+    claim_steps,
+    end_steps,
+    judge_steps,
+    raise_own_subject_steps,
+    raise_steps,
+    supersede_steps,
+)
 from .sealing import refuse_without_room
 from .steps import Steps
 
@@ -163,9 +170,22 @@ def _subject_to_end(request: RequestSession, data: Data) -> str:
 
 
 def _delete_others_steps(request: RequestSession, subject: str) -> Steps[None]:
-    """The steps of `delete_other_sessions`."""
-    rules = request.rules
-    if request.base is not None and request.base.claims.subject == subject:
-        request.adopt((yield from delete_others_steps(rules, request.base)))
-    else:  # logged in by this very request: the save that is due takes the new epoch along
+    """The steps of `delete_other_sessions`.
+
+    First the session claims itself, so that of this and whatever else supersedes or moves it at
+    the same time one goes on, and the other is told. If it is revoked by then, the others are ended
+    all the same: whoever was faster may be a thief.
+    """
+    rules, base = request.rules, request.base
+    if base is None or base.claims.subject != subject:
+        # Logged in by this very request: the save that is due takes the new epoch along.
         yield from raise_steps(rules, rules.scopes.subject(subject), subject)
+        return
+    try:
+        standing = yield from judge_steps(rules, base)
+        base = yield from claim_steps(rules, base, standing)
+        request.adopt(base)  # whatever comes now, the browser is owed another token
+        request.adopt((yield from raise_own_subject_steps(rules, base, standing)))
+    except SessionRevoked:
+        yield from raise_steps(rules, base.subject_scope, subject)
+        raise

@@ -86,42 +86,41 @@ def judge_steps(rules: Rules, base: Opened) -> Steps[Standing]:
 
 def supersede_steps(rules: Rules, base: Opened) -> Steps[Opened]:
     """Refuse every token of the session issued so far; of two at once, one wins."""
-    standing = yield from judge_steps(rules, base)
-    raised = yield from supersede_judged_steps(rules, base, standing)
-    return base.adopting(session=raised)
+    superseding = yield from claim_steps(rules, base, (yield from judge_steps(rules, base)))
+    note_revoked(rules, base.session_scope, base.claims.subject, base.claims.session_id)
+    return superseding
 
 
-def supersede_judged_steps(rules: Rules, base: Opened, standing: Standing) -> Steps[int]:
-    """Raise the epoch of a session that was just judged by what stands.
+def claim_steps(rules: Rules, base: Opened, standing: Standing) -> Steps[Opened]:
+    """Raise the epoch of a session that was just judged by what stands, and adopt it.
 
     Raises:
         SessionRevoked: another request was faster.
     """
-    stands = dict(zip(base.scopes, standing.epochs, strict=False))
-    raised: int | None = yield CompareAndRaise(base.session_scope, stands[base.session_scope])
+    expected = standing.epochs[base.scopes.index(base.session_scope)]
+    raised: int | None = yield CompareAndRaise(base.session_scope, expected)
     if raised is None:
         raise rules.revoked(Reason.SUPERSEDED, base.claims.session_id)
-    note_revoked(rules, base.session_scope, base.claims.subject, base.claims.session_id)
-    return raised
+    return base.adopting(session=raised)
 
 
-def delete_others_steps(rules: Rules, base: Opened) -> Steps[Opened]:
-    """Revoke every other session of the subject; the session itself adopts the new epoch.
+def raise_own_subject_steps(rules: Rules, base: Opened, standing: Standing) -> Steps[Opened]:
+    """Refuse every token of the session's subject issued so far; the session adopts the epoch.
 
-    It is judged first. Where it is itself revoked by then, the revocation of the others stands
-    all the same, and SessionRevoked is raised.
+    Args:
+        standing: what the session was judged by.
+
+    Raises:
+        SessionRevoked: it was itself revoked by then; nothing was raised.
     """
     while True:
-        standing: Standing = yield Lookup(base.scopes, base.claims.checkpoint)
-        reason = rules.judge(base, standing)
-        if reason is not None:
-            yield from raise_steps(rules, base.subject_scope, base.claims.subject)
-            raise (yield from rules.revoked_steps(reason, base))
-        stands = dict(zip(base.scopes, standing.epochs, strict=True))
-        raised: int | None = yield CompareAndRaise(base.subject_scope, stands[base.subject_scope])
+        expected = standing.epochs[base.scopes.index(base.subject_scope)]
+        raised: int | None = yield CompareAndRaise(base.subject_scope, expected)
         if raised is not None:
             note_revoked(rules, base.subject_scope, base.claims.subject)
             return base.adopting(subject=raised)
+        # Another session of the subject did the same; or an old entry was purged.
+        standing = yield from judge_steps(rules, base)
 
 
 def session_id_of(rules: Rules, token_or_id: object) -> bytes | None:

@@ -8,7 +8,7 @@ from ..token.format import Claims, seal_token
 from ..token.payload import key_sizes, unpack
 from .judging import Opened
 from .plan import Need, Plan
-from .revoking import note_ended, supersede_judged_steps
+from .revoking import claim_steps, note_ended, note_revoked
 from .rules import Rules
 from .steps import CompareAndRaise, End, Lookup, Steps
 from .values import Expiry
@@ -125,12 +125,14 @@ def _supersede_steps(
 
     Asked for anew, so that the new token carries a reach that covers this raise.
     """
-    raised = yield from supersede_judged_steps(rules, base, standing)
-    base = base.adopting(session=raised)
+    base = yield from claim_steps(rules, base, standing)
+    note_revoked(rules, base.session_scope, base.claims.subject, base.claims.session_id)
     try:
         after: Standing = yield Lookup(asked, base.claims.checkpoint)
     except RevocationListUnavailable:  # the browser needs another token all the same
-        return standing._replace(epochs=(standing.epochs[0], raised, *standing.epochs[2:]))
+        return standing._replace(
+            epochs=(standing.epochs[0], base.claims.session_epoch, *standing.epochs[2:])
+        )
     reason = rules.judge(base, after)
     if reason is not None:
         raise (yield from rules.revoked_steps(reason, base))

@@ -350,7 +350,7 @@ class SessionStore(LazyDict):
         Raises:
             SessionError: the session has no subject, or the response has started.
             SessionRevoked: the session was itself revoked; the revocation of the others stands.
-            RevocationListUnavailable: nothing was changed.
+            RevocationListUnavailable: the others may live on; call it again.
         """
         delete_other_sessions(self._request, self)
 
