@@ -39,10 +39,10 @@ def hkdf(secret: bytes, info: bytes) -> bytes:
     return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
-def keys(secret: str, cookie_name: str, audience: str) -> tuple[bytes, bytes]:
-    """The signing and the encryption key."""
-    info = field("duck-cookie-session") + field("1") + field(cookie_name) + field(audience)
-    derived = hkdf(secret.encode(), info)
+def keys(secret: str, cookie_name: str, audience: str, *purpose: str) -> tuple[bytes, bytes]:
+    """The signing and the encryption key; of a device key or proof, where that is the purpose."""
+    parts = ("duck-cookie-session", "1", cookie_name, audience, *purpose)
+    derived = hkdf(secret.encode(), b"".join(map(field, parts)))
     return derived[:16], derived[16:]
 
 
@@ -294,11 +294,13 @@ def extension(code: int, payload: bytes | str) -> str:
 
 
 K = "81 a16b"
+NAN = "cb7ff8000000000000"
 Z7, Z8 = "00" * 7, "00" * 8
 LONGEST = ((10**9 - 1) * 86_400 + 86_399) * 10**6 + 999_999
 DECIMALS = [
     *("0", "-0", "1.50", "-0E+3", "1E-7", "0.000001", "1.23E+30"),
     *("NAN", "-NAN12", "SNAN", "INFINITY", "-INFINITY"),
+    *("9.9E+999999999999999999", "-1E-1999999999999999997"),
 ]
 DATA: list[tuple[str, str]] = [
     ("none, false, true", f"{K} 93 c0 c2 c3"),
@@ -362,6 +364,11 @@ DATA: list[tuple[str, str]] = [
         "keys of every type",
         f"8c c001 c201 c301 0501 cb3ff800000000000001 a001 c401ff01 c7090401{Z8}01"
         f" d705{Z8}01 c7030600000101 c7000801 d80a{UUID(int=1).hex}01",
+    ),
+    (
+        "NaN, which equals nothing: twice as an element, and as a key",
+        f"{K} 92 96 c70002 92 c70001 {NAN} c703094e414e c703094e414e {NAN} {NAN}"
+        f" 82 {NAN} 01 {NAN} 02",
     ),
     ("100 lists in each other", f"{K} {'91' * 100} 00"),
 ]
@@ -497,12 +504,50 @@ def vector(number: int, case: Json) -> Json:
     }
 
 
+def device_vector(purpose: str, binding: bytes, point: bytes) -> Json:
+    """A cookie of a session that is bound to a device."""
+    number = int(hashlib.sha256(point).hexdigest()[:13], 16) or 1
+    rest = point if purpose == "device key" else number.to_bytes(8, "big")
+    end = CREATED + WEEK
+    session_id = unbase64("AAECAwQFBgcICQoLDA0ODw")
+    said = {
+        "purpose": purpose,
+        "secrets": [SECRET],
+        "cookie_name": "__Host-id",
+        "audience": "shop",
+        "binding_id": spelled(binding),
+        "session_id": spelled(session_id),
+        "end_ms": end,
+        "rest": rest.hex(),
+    }
+    signing, encryption = keys(SECRET, "__Host-id", "shop", purpose)
+    plain = binding + session_id + end.to_bytes(8, "big") + rest
+    iv = hashlib.sha256(point).digest()[:16]
+    short = {"device key": "key", "proof": "proof"}[purpose]
+    return {
+        **said,
+        "name": f"__Host-id-{short}-{spelled(binding)[:8]}",
+        "value": fernet_seal(plain, signing, encryption, CREATED // 1000, iv),
+    }
+
+
+def spelled(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 def text() -> str:
     """The file as it has to be."""
     from tests.token.refused_vectors import refused  # which builds on this module
 
     made = [vector(number, case) for number, case in enumerate(CASES, 1)]
-    return json.dumps({"format": 1, "vectors": made, "refused": refused()}, indent=1) + "\n"
+    device = [
+        device_vector(purpose, bytes(range(240, 256)), bytes(range(64)))
+        for purpose in ("device key", "proof")
+    ]
+    return (
+        json.dumps({"format": 1, "vectors": made, "refused": refused(), "device": device}, indent=1)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -11,17 +11,22 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from tests.token.make_vectors import CREATED, SECRET, WEEK, claims, groups, keys, pack_claims
+from tests.token.make_vectors import (
+    CREATED,
+    SECRET,
+    WEEK,
+    claims,
+    groups,
+    keys,
+    pack_claims,
+    spelled,
+)
 
 Json = dict[str, Any]
 AT = CREATED // 1000
 IV = bytes(range(16))
 SIGNING, ENCRYPTION = keys(SECRET, "session_id", "")
 ZERO, ONE, TOO_LARGE = bytes(7), bytes(6) + b"\1", b"\x20" + bytes(6)
-
-
-def spelled(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def signed(head: bytes, signing: bytes = SIGNING) -> str:
@@ -175,6 +180,10 @@ def deflated(data: bytes) -> bytes:
     return squeezer.compress(data) + squeezer.flush()
 
 
+def _decimal(text: str) -> str:
+    return f"c7{len(text):02x}09" + text.encode().hex()
+
+
 DATA: list[tuple[str, str]] = [
     ("nothing", ""),
     ("no map", "90"),
@@ -218,6 +227,10 @@ DATA: list[tuple[str, str]] = [
     ("9: an exponent without a sign", "81a16bc70309314535"),
     ("9: an exponent that is not needed", "81a16bd409314530".replace("d409", "c70309")),
     ("9: underscores", "81a16bc70309315f30"),
+    ("9: too large an exponent", "81a16b" + _decimal("1E+1000000000000000000")),
+    ("9: too small an exponent", "81a16b" + _decimal("1E-1999999999999999998")),
+    ("9: a signaling NaN as a key", "81" + _decimal("SNAN") + "01"),
+    ("9: a signaling NaN in a set", "81a16b92c70002" + _decimal("-SNAN7")),
     ("10: fifteen bytes", "81a16bc70f0a" + "00" * 15),
 ]
 

@@ -116,7 +116,8 @@ class _Data:
         if mark.name != "tuple":
             if not all(map(hashable, elements)):
                 raise ValueError("an element that changes")
-            if len({repr(one) for one in elements}) < len(elements):
+            once = [repr(one) for one in elements if not unequal(one)]
+            if len(set(once)) < len(once):
                 raise ValueError("an element twice")
         return {mark.name: elements}
 
@@ -146,11 +147,23 @@ class _Data:
 
 
 def scalar(made: Any) -> bool:
-    return (
-        made is None
-        or isinstance(made, (bool, str))
-        or (isinstance(made, dict) and next(iter(made)) in SCALARS)
-    )
+    """Whether it may be a key or an element, which a signaling NaN may not."""
+    if not isinstance(made, dict):
+        return made is None or isinstance(made, (bool, str))
+    return next(iter(made)) in SCALARS and "SNAN" not in made.get("decimal", "")
+
+
+def unequal(made: Any) -> bool:
+    """Whether a NaN is in it, so that it equals nothing, itself included."""
+    if not isinstance(made, dict):
+        return False
+    ((kind, held),) = ((kind, held) for kind, held in made.items() if kind not in ("fold", "zone"))
+    if kind in ("tuple", "frozenset"):
+        return any(map(unequal, held))
+    if kind == "float":
+        (number,) = struct.unpack(">d", bytes.fromhex(held))
+        return bool(number != number)
+    return kind == "decimal" and "NAN" in held
 
 
 def hashable(made: Any) -> bool:

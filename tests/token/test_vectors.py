@@ -11,6 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from duck_cookie_session import MemoryRevocationList, SessionSettings, SessionStorageConnector
+from duck_cookie_session.device.jws import DeviceKey
+from duck_cookie_session.device.sealed import KEY, PROOF, Sealed, Seals
 from duck_cookie_session.errors import Reason, SessionSerializationError, TokenRefused
 from duck_cookie_session.session.judging import Opened, Refusal
 from duck_cookie_session.token.claims import Claims
@@ -23,8 +25,8 @@ from tests.token.second_data import in_order, render, shown
 from tests.token.sessions import sessions
 
 FILE = Path(__file__).with_name("vectors.json")
-VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())["vectors"]
-REFUSED: list[dict[str, Any]] = json.loads(FILE.read_text())["refused"]
+ALL: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text())
+VECTORS, REFUSED = ALL["vectors"], ALL["refused"]
 each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 
 
@@ -176,6 +178,32 @@ def test_the_expired_vector_is_refused_from_its_expiry_on() -> None:
         assert stats["refused"]["expired"] == 1
     finally:
         connector.close()
+
+
+@pytest.mark.parametrize("vector", ALL["device"], ids=lambda one: one["purpose"])
+def test_a_cookie_of_a_bound_session_is_read_and_sealed_alike(vector: dict[str, Any]) -> None:
+    purpose, end_ms = vector["purpose"], vector["end_ms"]
+    seals = Seals(settings_of(vector))
+    binding, session_id = id_from_text(vector["binding_id"]), id_from_text(vector["session_id"])
+    assert binding is not None
+    assert session_id is not None
+    said = Sealed(binding, session_id, end_ms, bytes.fromhex(vector["rest"]))
+    assert seals.open(purpose, vector["value"], end_ms - 1) == said
+    assert seals.open(purpose, vector["value"], end_ms) is None
+    assert vector["name"] in seals.names(binding)
+    (key,) = (one for one in ALL["device"] if one["purpose"] == KEY)
+    if purpose == PROOF:
+        assert DeviceKey(bytes.fromhex(key["rest"])).digest() == said.digest
+    made = make_vectors.fernet_open(
+        seals.seal(purpose, said, end_ms - 1000),
+        *make_vectors.keys(
+            vector["secrets"][0], vector["cookie_name"], vector["audience"], purpose
+        ),
+    )
+    assert made[:2] == (
+        binding + session_id + end_ms.to_bytes(8, "big") + said.rest,
+        end_ms // 1000 - 1,
+    )
 
 
 numbers = st.just(0) | st.integers(1, 2**53 - 1)
