@@ -53,6 +53,7 @@ from django.utils.translation import gettext_lazy
 from duck_cookie_session import (
     InvalidSettings,
     SessionError,
+    SessionRevoked,
     SessionSerializationError,
     SessionTooLarge,
     SQLiteRevocationList,
@@ -432,6 +433,54 @@ def test_a_save_of_its_own_within_a_late_request_is_refused() -> None:
     late["b"] = 1
     with pytest.raises(UpdateError):
         late.save()
+
+
+@pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
+@pytest.mark.parametrize("twin", [False, True])
+def test_a_user_ends_every_other_session(middleware: Any, twin: bool) -> None:
+    mine, elsewhere = (started(_auth_user_id="7").session_key for _ in range(2))
+
+    def view(session: SessionStore) -> None:
+        if twin:
+            asyncio.run(session.adelete_other_sessions())
+        else:
+            session.delete_other_sessions()
+
+    new = token_of(serve(view, mine, middleware))
+    lives = [SessionStore(token).get("_auth_user_id") for token in (mine, elsewhere, new)]
+    assert lives == [None, None, "7"]
+
+
+@pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
+@pytest.mark.parametrize("twin", [False, True])
+def test_of_two_that_supersede_one_wins(middleware: Any, twin: bool) -> None:
+    before = started(_auth_user_id="7", credit=5).session_key
+
+    def spend(session: SessionStore) -> None:
+        session["credit"] -= 5
+        if twin:
+            asyncio.run(session.asupersede())
+        else:
+            session.supersede()
+
+    slower = SessionStore(before)
+    assert slower["credit"] == 5
+    after = token_of(serve(spend, before, middleware))
+    with pytest.raises(SessionRevoked):
+        spend(slower)
+    assert (SessionStore(before).get("credit"), SessionStore(after).get("credit")) == (None, 0)
+
+
+def test_a_view_that_fails_after_it_ended_the_others_keeps_its_session() -> None:
+    mine = started(_auth_user_id="7").session_key
+
+    def view(session: SessionStore) -> HttpResponse:
+        session.delete_other_sessions()
+        session["half"] = "done"
+        return HttpResponse(status=500)
+
+    new = SessionStore(token_of(serve(view, mine)))
+    assert dict(new.items()) == {"_auth_user_id": "7"}
 
 
 @pytest.mark.skipif(django.VERSION < (5, 1), reason="awaitable sessions came with Django 5.1")

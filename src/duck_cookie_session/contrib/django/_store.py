@@ -13,11 +13,10 @@ from django.utils.module_loading import import_string
 
 from ...errors import Reason, SessionExpired, SessionRevoked, SessionSerializationError
 from ...session.ending import aclear, clear, cycle
-from ...session.freshness import authenticated_at, is_fresh, reauthenticate
 from ...session.judging import Refusal
 from ...session.phase import Phase, write_lost
 from ...session.plan import Need, Plan
-from ...session.planning import make_plan, session_id_text
+from ...session.planning import make_plan
 from ...session.request import RequestSession
 from ...session.revoking import end_steps
 from ...session.saving import plan_steps
@@ -26,6 +25,7 @@ from ...session.values import Expiry
 from ...token.format import id_from_text
 from ...token.stored import IMMUTABLE_TYPES, keep_as_text
 from ._connector import get_connector
+from ._own import OwnCalls
 
 if TYPE_CHECKING:  # Django ships no types
     from .._untyped import SessionBase
@@ -40,7 +40,7 @@ NO_KEY = Refusal(Reason.MALFORMED)
 keep_as_text(Promise)  # lazy translations, reverse_lazy()
 
 
-class SessionStore(SessionBase):
+class SessionStore(OwnCalls, SessionBase):
     """Django's session over a token; `session_key` is the token, a new one after every save."""
 
     def __init__(self, session_key: str | None = None) -> None:
@@ -102,25 +102,6 @@ class SessionStore(SessionBase):
     def _session_key(self, value: str | None) -> None:
         self._request.begin(value)
         self.__dict__.pop("_session_cache", None)
-
-    @property
-    def session_id(self) -> str | None:
-        """The session id; after a login or cycle_key() the new one. None for a visitor."""
-        return session_id_text(self._request, self._get_session())
-
-    @property
-    def authenticated_at(self) -> datetime | None:
-        """When the user last proved who they are, aware; None where nobody is logged in."""
-        return authenticated_at(self._request, self._get_session())
-
-    def is_fresh(self, seconds: float) -> bool:
-        """Whether the user proved who they are less than `seconds` ago."""
-        return is_fresh(self._request, self._get_session(), seconds)
-
-    def reauthenticated(self) -> None:
-        """Note that the user has just given the password again; the session gets a new id."""
-        reauthenticate(self._request, self._get_session())
-        self.modified = True
 
     def is_empty(self) -> bool:
         """As Django's; not for a refused token, or Django would delete the cookie beside it."""
