@@ -190,7 +190,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def serving(
-    kind: Kind, folder: Path, *, nodes: int = 2, redis: str = "", secret: str | None = None
+    kind: Kind, folder: Path, *, nodes: int = 2, list_url: str = "", secret: str | None = None
 ) -> Iterator[Site]:
     """Run an application until the block is left; it may have run in this folder before."""
     ports, secret = free_ports(nodes), secret or secrets.token_urlsafe(48)
@@ -199,7 +199,7 @@ def serving(
         **kind.environment,
         "SITE_SECRET": secret,
         "SITE_FOLDER": str(folder / "sessions"),
-        "SITE_REDIS": redis,
+        "SITE_LIST": list_url,
     }
     with contextlib.ExitStack() as stack:
         processes = []

@@ -86,7 +86,7 @@ def test_so_it_does_where_the_list_is_across_the_network(
 
 
 def _open_page(folder: Path, what: str, redis: str = "") -> None:
-    site = {"SITE_SECRET": "k" * 40, "SITE_FOLDER": str(folder / "sessions"), "SITE_REDIS": redis}
+    site = {"SITE_SECRET": "k" * 40, "SITE_FOLDER": str(folder / "sessions"), "SITE_LIST": redis}
     done = subprocess.run(
         [sys.executable, str(APPS / "duck_lively.py"), what],
         cwd=folder,

@@ -95,7 +95,7 @@ def serving(
         "SITE_SECRET": secrets.token_urlsafe(48),
         "SITE_FOLDER": str(folder / "sessions"),
         "SITE_DEBUG": "1" if debug else "",
-        "SITE_REDIS": redis,
+        "SITE_LIST": redis,
         "SITE_PROVIDER": provider,
     }
     with output.open("wb") as written:

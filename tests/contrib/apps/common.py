@@ -14,7 +14,10 @@ SUBJECT_KEY = "_auth_user_id"
 COOKIE = "session_id"
 SECRET = os.environ.get("SITE_SECRET", "")
 FOLDER = os.environ.get("SITE_FOLDER", "")
-REDIS = os.environ.get("SITE_REDIS", "")
+LIST_URL = os.environ.get("SITE_LIST", "")
+LIST = "redis.RedisRevocationList" if LIST_URL.startswith("redis") else "sql.SQLRevocationList"
+LIST = f"duck_cookie_session.revocation.{LIST}"
+LIST_SETTINGS = {"SESSION_STORAGE": LIST, "SESSION_REVOCATION_URL": LIST_URL} if LIST_URL else {}
 PORT = int(os.environ.get("SITE_PORT", "0"))
 ASYNC = bool(os.environ.get("SITE_ASYNC"))
 

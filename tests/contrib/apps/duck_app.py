@@ -42,9 +42,7 @@ if os.environ.get("SITE_TAKE_OVER"):
     sys.path.append(str(Path(__file__).parent.parent / "migration"))
     SETTINGS["SESSION_COOKIE_NAME"] = "new_session"
     SETTINGS["MIDDLEWARES"] = [*SETTINGS["MIDDLEWARES"], "of_duck.TakeOver"]
-if common.REDIS:
-    SETTINGS["SESSION_STORAGE"] = "duck_cookie_session.revocation.redis.RedisRevocationList"
-    SETTINGS["SESSION_REVOCATION_URL"] = common.REDIS
+SETTINGS.update(common.LIST_SETTINGS)
 
 
 def view(request: Any) -> Any:

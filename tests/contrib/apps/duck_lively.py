@@ -65,7 +65,7 @@ async def main(what: str) -> None:
     if what != "expiry":
         connector.delete_subject("alice")
     # A list across the network is asked once a second at most, for events.
-    later = time.time() + (8 * 86_400 if what == "expiry" else 1.1 if common.REDIS else 0)
+    later = time.time() + (8 * 86_400 if what == "expiry" else 1.1 if common.LIST_URL else 0)
     connector.rules._clock = lambda: later
     await look("after")
     print(json.dumps(seen))

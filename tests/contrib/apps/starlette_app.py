@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from typing import Any
 
 import common
@@ -48,13 +49,12 @@ settings = SessionSettings(
     cookie_secure=False,
     subject_key=common.SUBJECT_KEY,
     session_dir=common.FOLDER,
-    revocation_url=common.REDIS or None,
+    revocation_url=common.LIST_URL or None,
 )
 given: dict[str, Any] = {"settings": settings}
-if common.REDIS:
-    from duck_cookie_session.revocation.redis import RedisRevocationList
-
-    given = {"connector": SessionStorageConnector(RedisRevocationList, settings=settings)}
+if common.LIST_URL:
+    kind = pkgutil.resolve_name(common.LIST)
+    given = {"connector": SessionStorageConnector(kind, settings=settings)}
 
 inner = Starlette(routes=[Route(path, view) for path in common.VIEWS])
 application = CookieSessionMiddleware(inner, **given)

@@ -13,7 +13,7 @@ PORT = int(os.environ["SITE_PORT"])
 SECRET = os.environ["SITE_SECRET"]
 FOLDER = os.environ["SITE_FOLDER"]
 DEBUG = bool(os.environ["SITE_DEBUG"])
-REDIS = os.environ["SITE_REDIS"]
+REDIS = os.environ["SITE_LIST"]
 PROVIDER = os.environ["SITE_PROVIDER"]
 """Where the OpenID provider of the tests is."""
 
