@@ -334,8 +334,8 @@ def test_a_cluster_whose_nodes_changed_places(cluster: Cluster) -> None:
 
 
 def rights(kind: str) -> list[str]:
-    """As docs/lists.md gives them."""
-    table = (Path(__file__).parents[2] / "docs" / "lists.md").read_text()
+    """As docs/lists-redis.md gives them."""
+    table = (Path(__file__).parents[2] / "docs" / "lists-redis.md").read_text()
     base = re.findall(r"^\| one, or behind Sentinels \| `([^`]*)`", table, re.MULTILINE)[0]
     more = re.findall(r"^\| Cluster \| the same and `([^`]*)`", table, re.MULTILINE)[0]
     return [*base.split(), "+wait", *(more.split() if kind == "Cluster" else ())]
