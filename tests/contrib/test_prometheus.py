@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.helpers import Node
@@ -10,7 +13,7 @@ pytest.importorskip("prometheus_client", reason="prometheus-client is missing (e
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from duck_cookie_session import session_headers
+from duck_cookie_session import SQLiteRevocationList, session_headers
 from duck_cookie_session.contrib.prometheus import SessionCollector
 from duck_cookie_session.errors import DeviceReason, Reason
 from duck_cookie_session.session.stats import COUNTED, NOT_SAVED
@@ -25,8 +28,10 @@ def scraped(registry: CollectorRegistry) -> dict[str, float]:
 def test_every_counter_is_there_from_the_start(node: Node) -> None:
     registry = CollectorRegistry()
     registry.register(SessionCollector(node.connector))
+    by_list = {"forgotten", "unreachable"}
     assert scraped(registry) == {
-        **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED},
+        **{f"duck_cookie_session_{name}_total": 0.0 for name in COUNTED if name not in by_list},
+        **{f'duck_cookie_session_{name}_total{{list="SwitchableList"}}': 0.0 for name in by_list},
         **{f'duck_cookie_session_refused_total{{reason="{one.value}"}}': 0.0 for one in Reason},
         **{
             f'duck_cookie_session_device_refused_total{{reason="{one.value}"}}': 0.0
@@ -76,3 +81,21 @@ def test_each_counter_has_its_help_and_type(node: Node) -> None:
     for name in (*COUNTED, "refused", "device_refused", "not_saved"):
         assert f"# TYPE duck_cookie_session_{name}_total counter" in text
         assert f"# HELP duck_cookie_session_{name}_total " in text
+
+
+def test_how_long_the_list_took_is_a_histogram_by_list(
+    make_node: Callable[..., Node], tmp_path: Path
+) -> None:
+    node = make_node(SQLiteRevocationList(tmp_path))
+    registry = CollectorRegistry()
+    registry.register(SessionCollector(node.connector))
+    node.connector.delete_session(node.start(a=1))
+    found = scraped(registry)
+    of_list = 'list="SQLiteRevocationList"'
+    count = found[f"duck_cookie_session_list_seconds_count{{{of_list}}}"]
+    assert count > 0
+    assert found[f'duck_cookie_session_list_seconds_bucket{{le="+Inf",{of_list}}}'] == count
+    assert found[f"duck_cookie_session_list_seconds_sum{{{of_list}}}"] > 0
+    assert found[f"duck_cookie_session_list_wait_seconds_count{{{of_list}}}"] == 0
+    assert found[f"duck_cookie_session_forgotten_total{{{of_list}}}"] == 0
+    assert "# TYPE duck_cookie_session_list_seconds histogram" in generate_latest(registry).decode()

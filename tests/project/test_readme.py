@@ -189,14 +189,24 @@ def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> Non
 def test_prometheus(usage: dict[str, Any]) -> None:
     from prometheus_client import REGISTRY
 
+    from duck_cookie_session.contrib.prometheus import HELP
+
     collector = []
     try:
         collector.append(_run("prometheus")["SessionCollector"])
         usage["first_visit"]()
         assert REGISTRY.get_sample_value("duck_cookie_session_issued_total") == 1
-        for name in re.findall(r"`(duck_cookie_session_\w+_total)`", PAGES["docs/operations.md"]):
-            labels = {"reason": "no key"} if "refused" in name else {}
-            assert REGISTRY.get_sample_value(name, labels) == 0
+        page = PAGES["docs/operations.md"]
+        families = {f"duck_cookie_session_{name}" for name in HELP}
+        found = {one.name: one for one in REGISTRY.collect() if one.name in families}
+        samples = {sample.name for one in found.values() for sample in one.samples}
+        assert set(re.findall(r"\bduck_cookie_session_\w+\w", page)) <= samples
+        rows = re.findall(r"^\| (`.*?) \|(.*?)\|", page.partition("## What to alert on")[2], re.M)
+        told = {name: label for names, label in rows for name in re.findall(r"`(\w+)`", names)}
+        assert {f"duck_cookie_session_{name}" for name in told} == set(found) == families
+        for name, label in told.items():
+            for sample in found[f"duck_cookie_session_{name}"].samples:
+                assert {f"`{one}`" for one in sample.labels if one != "le"} == {*label.split()}
     finally:
         for found in list(REGISTRY._collector_to_names):
             if type(found) in collector:

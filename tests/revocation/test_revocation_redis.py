@@ -844,7 +844,7 @@ def test_while_one_asks_again_whether_to_believe_the_server_others_go_on(
     scopes = (app.session(), app.everything)
     one.lookup(scopes)
     steady.now += 0.75
-    asking = one._asking.lookup(scopes, 0)
+    asking = one._talk.lookup(scopes, 0)
     while next(asking) != ("INFO",):  # before it, where the primary is
         pass
     assert commands(bare, lambda: one.lookup(scopes)) == 1
@@ -1147,7 +1147,7 @@ def test_an_answer_asked_before_an_own_revocation_is_never_kept(lazy, app, redis
     scope = app.session()
     birth_of(lazy, app)
     answered, go_on = threading.Event(), threading.Event()
-    lookup = lazy._asking.lookup
+    lookup = lazy._talk.lookup
 
     def held_up(scopes, checkpoint):
         steps = lookup(scopes, checkpoint)
@@ -1159,14 +1159,14 @@ def test_an_answer_asked_before_an_own_revocation_is_never_kept(lazy, app, redis
         except StopIteration as done:
             return done.value
 
-    lazy._asking.lookup = held_up
+    lazy._talk.lookup = held_up
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(lazy.lookup, (scope,), fresh=False)
         assert answered.wait(10)
         lazy.end(scope)
         go_on.set()
         assert looking.result().epochs == (0,)
-    del lazy._asking.lookup
+    del lazy._talk.lookup
     assert lazy.lookup((scope,), fresh=False).epochs == (LAST_EPOCH,)
 
 

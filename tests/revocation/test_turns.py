@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from duck_cookie_session._counting import Histogram
 from duck_cookie_session.revocation._turns import NoAnswer, Turns
 
 
@@ -17,7 +18,7 @@ async def settle() -> None:
 
 def test_first_come_first_served_and_newcomers_do_not_overtake() -> None:
     async def work() -> list[int]:
-        turns, order = Turns(1, 10), []
+        turns, order = Turns(1, 10, Histogram()), []
 
         async def ask(number: int) -> None:
             await turns.take()
@@ -39,7 +40,7 @@ def test_first_come_first_served_and_newcomers_do_not_overtake() -> None:
 
 def test_a_task_cancelled_while_it_waits_or_gets_its_turn_leaves_it_to_the_next() -> None:
     async def work() -> None:
-        turns = Turns(1, 10)
+        turns = Turns(1, 10, Histogram())
         await turns.take()
         waiting = [asyncio.create_task(turns.take()) for _ in range(3)]
         await settle()
@@ -57,7 +58,7 @@ def test_a_task_cancelled_while_it_waits_or_gets_its_turn_leaves_it_to_the_next(
 
 def test_where_nobody_is_answered_a_wait_ends_after_the_time_out() -> None:
     async def work() -> None:
-        turns = Turns(1, 0.02)
+        turns = Turns(1, 0.02, Histogram())
         await turns.take()
         with pytest.raises(NoAnswer, match=r"0\.02 s"):
             await turns.take()
@@ -70,7 +71,8 @@ def test_where_nobody_is_answered_a_wait_ends_after_the_time_out() -> None:
 def test_while_others_are_answered_a_wait_has_no_end() -> None:
     async def work() -> float:
         loop = asyncio.get_running_loop()
-        turns, began = Turns(1, 0.05), loop.time()
+        waited, began = Histogram(), loop.time()
+        turns = Turns(1, 0.05, waited)
         await turns.take()
         waiting = asyncio.create_task(turns.take())
         while loop.time() - began < 0.3:
@@ -79,14 +81,16 @@ def test_while_others_are_answered_a_wait_has_no_end() -> None:
         assert not waiting.done()
         turns.give_back()
         await waiting
-        return loop.time() - began
+        found = waited.as_dict()
+        assert (found["0.25"], found["+Inf"]) == (0, 1)  # who had a turn at once did not wait
+        return found["sum"]
 
     assert asyncio.run(work()) >= 0.3
 
 
 def test_more_may_ask_with_the_answers_up_to_all_places() -> None:
     async def work() -> list[int]:
-        turns, found = Turns(10, 0.02), []
+        turns, found = Turns(10, 0.02, Histogram()), []
         for _ in range(5):
             taken = 0
             with contextlib.suppress(NoAnswer):

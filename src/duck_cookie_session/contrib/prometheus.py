@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..session.connector import SessionStorageConnector
@@ -34,13 +34,18 @@ HELP = {
     "refused": "Tokens refused.",
     "device_refused": "Registrations and renewals of devices that were refused.",
     "not_saved": "Responses whose session was not saved.",
+    "list_seconds": "How long questions to the revocation list took.",
+    "list_wait_seconds": "How long questions waited for a connection, of those that had to.",
 }
+
+BY_LIST = ("forgotten", "unreachable", "list_seconds", "list_wait_seconds")
 
 
 class SessionCollector(Collector):
-    """Gives `connector.stats()` as `duck_cookie_session_*_total`; some of them by reason.
+    """Gives `connector.stats()` as `duck_cookie_session_*`: counters, and histograms in seconds.
 
-    No label holds anything of a session: a reason is one of a few words.
+    No label holds anything of a session: a reason is one of a few words, a list the name of its
+    class.
 
     Args:
         connector: the one whose counters are shown.
@@ -51,19 +56,25 @@ class SessionCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The counters as they stand now."""
+        of_list = type(self._connector.revocations).__name__
         for name, value in self._connector.stats().items():
-            if isinstance(value, dict):
-                yield _by_reason(name, value)
+            names = (PREFIX + name, HELP[name])
+            by, labels = (["list"], [of_list]) if name in BY_LIST else ([], [])
+            if not isinstance(value, dict):
+                counter = CounterMetricFamily(*names, labels=by)
+                counter.add_metric(labels, value)
+                yield counter
+            elif "sum" in value:
+                buckets = [(bound, value[bound]) for bound in value if bound != "sum"]
+                histogram = HistogramMetricFamily(*names, labels=by)
+                histogram.add_metric(labels, buckets, value["sum"])
+                yield histogram
             else:
-                yield CounterMetricFamily(PREFIX + name, HELP[name], value=value)
+                counter = CounterMetricFamily(*names, labels=["reason"])
+                for reason, count in value.items():
+                    counter.add_metric([reason], count)
+                yield counter
 
     def describe(self) -> Iterator[Metric]:
         """What `collect` gives; asked for at registration."""
         return self.collect()
-
-
-def _by_reason(name: str, counts: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, HELP[name], labels=["reason"])
-    for reason, count in counts.items():
-        family.add_metric([reason], count)
-    return family

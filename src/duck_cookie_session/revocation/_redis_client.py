@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from functools import partial
+from typing import Any, NamedTuple
 
 try:
     import redis as redis
@@ -20,6 +20,7 @@ from redis.exceptions import AskError, MovedError, RedisClusterException, RedisE
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError as NoScriptError
 
+from .._counting import Histogram
 from ..errors import InvalidArgument, RevocationListUnavailable
 from ._redis_address import (
     CONNECTIONS,
@@ -31,6 +32,7 @@ from ._redis_address import (
     timeout_of,
 )
 from ._redis_format import key_of
+from ._steps import PerLoop, Result, Steps, acarry_out, carry_out
 from ._turns import NoAnswer, Turns
 
 RIGHTS = "INFO, MGET, GET, SET, TIME, SCAN, EVAL, EVALSHA and WAIT on keys that begin with dcs2"
@@ -65,10 +67,6 @@ class Replicated(NamedTuple):
 
 
 Command = Sequence[Any] | Locate | Replicated
-Result = TypeVar("Result")
-Steps = Generator[Command, Any, Result]
-"""A talk with the server: yields commands, is sent the replies, returns the result. Written once,
-carried out by either kind of client."""
 
 
 class Connections:
@@ -79,6 +77,10 @@ class Connections:
         client, async_client: ready clients; never closed here.
         timeout: seconds for connecting, and for each answer.
         on_error: called when the server could not be asked.
+        waited: how long tasks waited for their turn.
+
+    Raises:
+        InvalidSettings: the address can't be read, or a ready client won't do.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Connections:
         async_client: Any,
         timeout: float,
         on_error: Callable[[], None],
+        waited: Histogram,
     ) -> None:
         for given in (client, async_client):
             check_client(given)
@@ -97,23 +100,9 @@ class Connections:
         self._given_async = async_client
         self._timeout = timeout
         self._on_error = on_error
+        self._waited = waited
         self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Turns]] = (
-            WeakKeyDictionary()
-        )
-
-    @property
-    def need_address(self) -> bool:
-        """Whether neither an address nor a ready client is known yet."""
-        return self._address is None and self._given is None and self._given_async is None
-
-    def take_address(self, url: str) -> None:
-        """Go by this address.
-
-        Raises:
-            InvalidSettings: it can't be read.
-        """
-        self._address = read_address(url)
+        self._async_clients: PerLoop[tuple[Any, Turns]] = PerLoop()
 
     @property
     def where(self) -> str:
@@ -130,7 +119,7 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
+        client, _ = self._async_clients.pop() or (None, None)
         if client is None or client is self._given_async:
             return
         if is_cluster(client):
@@ -139,60 +128,33 @@ class Connections:
             for pool in pools_of(client):
                 await pool.disconnect()
 
-    def run(self, scope: bytes, steps: Steps[Result]) -> Result:
-        """Carry out steps; `scope` says which node of a Cluster they are for.
+    def run(self, scope: bytes, make: Callable[[], Steps[Result]]) -> Result:
+        """Carry out the steps that `make` gives; `scope` says for which node of a Cluster.
 
         Raises:
             RevocationListUnavailable: the server can't be asked.
         """
         try:
-            client = self._connected()
-            command = next(steps)
-            while True:
-                try:
-                    reply = self._ask(client, command, scope)
-                except NoScriptError as error:
-                    command = steps.throw(error)
-                else:
-                    command = steps.send(reply)
-        except StopIteration as done:
-            result: Result = done.value
-            return result
+            send = partial(self._ask, self._connected(), scope)
+            return carry_out(make(), send, (NoScriptError,))
         except _FAILURES as error:
             self._on_error()
             raise self._unavailable(error) from error
-        finally:
-            steps.close()
 
-    async def arun(self, scope: bytes, steps: Steps[Result]) -> Result:
+    async def arun(self, scope: bytes, make: Callable[[], Steps[Result]]) -> Result:
         """`run`, awaitable."""
         if self._given_async is None and self._given is not None:
-            return await asyncio.to_thread(self.run, scope, steps)
+            return await asyncio.to_thread(self.run, scope, make)
         client, turns = self._connected_async()
         try:
-            await turns.take()
+            async with turns:
+                send = partial(self._ask_in_turn, client, turns, scope)
+                return await acarry_out(make(), send, (NoScriptError,))
         except NoAnswer as error:
-            steps.close()
             raise self._unavailable(error) from error
-        try:
-            command = next(steps)
-            while True:
-                try:
-                    reply = await self._ask_async(client, command, scope)
-                except NoScriptError as error:
-                    command = steps.throw(error)
-                else:
-                    turns.answered()
-                    command = steps.send(reply)
-        except StopIteration as done:
-            result: Result = done.value
-            return result
         except _FAILURES as error:
             self._on_error()
             raise self._unavailable(error) from error
-        finally:
-            turns.give_back()
-            steps.close()
 
     def _unavailable(self, error: Exception) -> RevocationListUnavailable:
         return RevocationListUnavailable(
@@ -212,12 +174,9 @@ class Connections:
 
     def _connected_async(self) -> tuple[Any, Turns]:
         """The client of the running event loop, and the turns that its tasks take."""
-        loop = asyncio.get_running_loop()
-        found = self._async_clients.get(loop)
+        found = self._async_clients.get()
         if found is None:
             with self.lock:
-                for other in [other for other in self._async_clients if other.is_closed()]:
-                    del self._async_clients[other]  # its connections keep it from being collected
                 client, places = self._given_async, CONNECTIONS
                 if client is None:
                     # Tasks may ask by the thousand: they take turns.
@@ -225,7 +184,8 @@ class Connections:
                 else:
                     own = getattr(client, "connection_pool", None)
                     places = min(places, getattr(own, "max_connections", places))
-                found = self._async_clients[loop] = client, Turns(places, self._timeout)
+                found = client, Turns(places, self._timeout, self._waited)
+                self._async_clients.put(found)
         return found
 
     def _known_address(self) -> Address:
@@ -236,7 +196,7 @@ class Connections:
             )
         return self._address
 
-    def _ask(self, client: Any, command: Command, scope: bytes) -> Any:
+    def _ask(self, client: Any, scope: bytes, command: Command) -> Any:
         """Carry out one step."""
         if isinstance(command, Replicated):
             return self._replicate(client, command, scope)
@@ -248,7 +208,12 @@ class Connections:
             return None
         return client.execute_command(*command, **_node(client, command, scope))
 
-    async def _ask_async(self, client: Any, command: Command, scope: bytes) -> Any:
+    async def _ask_in_turn(self, client: Any, turns: Turns, scope: bytes, command: Command) -> Any:
+        reply = await self._ask_async(client, scope, command)
+        turns.answered()
+        return reply
+
+    async def _ask_async(self, client: Any, scope: bytes, command: Command) -> Any:
         """`_ask`, awaitable."""
         if isinstance(command, Replicated):
             return await self._replicate_async(client, command, scope)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from .._log import logger
 from ..errors import RevocationListUnavailable
 from ._answers import Answers
 from ._history import random_name, warn_made_anew
-from ._redis_client import Locate, NoScriptError, Replicated, Steps
+from ._redis_client import Locate, NoScriptError, Replicated
 from ._redis_format import (
     checkpoint_key,
     entry_of,
@@ -29,6 +28,7 @@ from ._redis_scripts import (
     RAISE_IF_FORGOTTEN,
     Script,
 )
+from ._steps import Steps
 from .base import PREFIX_BYTES, Binding, Standing, Survey, Witness, is_everything
 
 _SCANNED_AT_ONCE = 1_000
@@ -112,32 +112,27 @@ class Asking:
         yield from self._run(BEGIN, prefix + b"*", b"")
         self._told.add(prefix)
 
-    def raise_to(
-        self,
-        scope: bytes,
-        value: int | None = None,
-        *,
-        expected: int | None = None,
-        nonce: bytes = b"",
+    def raise_to(self, scope: bytes, value: int | None = None) -> Steps[int]:
+        """Raise to the clock, or to `value`."""
+        return cast(Steps[int], self._raise(scope, b"", "", value))
+
+    def compare(
+        self, scope: bytes, expected: int, nonce: bytes, value: int | None
     ) -> Steps[int | None]:
         """Raise to the clock, or to `value`; None where the epoch was not `expected`."""
-        return (
-            yield from self._change(
-                RAISE,
-                scope,
-                nonce,
-                "1" if is_everything(scope) else "0",
-                "" if expected is None else expected,
-                "" if value is None else value,
-            )
-        )
+        return self._raise(scope, nonce, expected, value)
 
-    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> Steps[int | None]:
+    def _raise(
+        self, scope: bytes, nonce: bytes, expected: int | str, value: int | None
+    ) -> Steps[int | None]:
+        everything = "1" if is_everything(scope) else "0"
+        to = "" if value is None else value
+        return self._change(RAISE, scope, nonce, everything, expected, to)
+
+    def raise_if_forgotten(self, scope: bytes, witness: Witness, nonce: bytes) -> Steps[int | None]:
         """Raise everything if that is proven; the new epoch, or None."""
-        # A nonce of its own: whoever raised must be told so, or nobody logs why all were ended.
-        nonce = secrets.token_bytes(16)
         key = checkpoint_key(scope[:PREFIX_BYTES], witness.checkpoint)
-        return (yield from self._change(RAISE_IF_FORGOTTEN, scope, nonce, *witness, also=key))
+        return self._change(RAISE_IF_FORGOTTEN, scope, nonce, *witness, also=key)
 
     def _change(
         self, script: Script, scope: bytes, nonce: bytes, *arguments: object, also: bytes = b""
@@ -173,9 +168,9 @@ class Asking:
             "or its clock jumps: nothing can be revoked on it."
         )
 
-    def new_birth(self, prefix: bytes) -> Steps[int | None]:
+    def new_birth(self, prefix: bytes) -> Steps[int]:
         """Draw a new birth, and give it."""
-        return self._change(NEW_BIRTH, prefix + b"*", b"")
+        return cast(Steps[int], self._change(NEW_BIRTH, prefix + b"*", b""))
 
     def knows(self, prefix: bytes) -> Steps[bool]:
         """Whether any process has used the list for this application."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .._counting import Histogram
 from ..errors import RevocationListUnavailable
 from ._sql_drivers import (
     CONNECTIONS,
@@ -51,16 +52,20 @@ class Engines:
         url: the address.
         timeout: seconds for connecting, for a free connection, and for each answer.
         on_error: called when the server could not be asked.
+        waited: how long was waited for a free connection.
 
     Raises:
         InvalidSettings: the address can't be read, or no driver for it is installed.
     """
 
-    def __init__(self, url: str | URL, timeout: float, on_error: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str | URL, timeout: float, on_error: Callable[[], None], waited: Histogram
+    ) -> None:
         self._url, self.dialect, self._async_url = read_url(url)
         self.lock: threading.RLock = threading.RLock()
         self._timeout = timeout
         self._on_error = on_error
+        self._waited = waited
         self._engine: Any = None
         self._async_engines: PerLoop[tuple[AsyncEngine, Turns]] = PerLoop()
         self._pid = os.getpid()
@@ -88,10 +93,13 @@ class Engines:
         if engine is not None and os.getpid() == self._pid:
             await engine.dispose()
 
-    def run(self, make: Callable[[], Steps[Result]], *, looks: bool = False) -> Result:
+    def run(
+        self, scope: bytes, make: Callable[[], Steps[Result]], *, looks: bool = False
+    ) -> Result:
         """Carry out the steps that `make` gives, again where that may help.
 
         Args:
+            scope: of no use here.
             looks: whether missing tables are an error, instead of being made.
 
         Raises:
@@ -102,7 +110,7 @@ class Engines:
         while True:
             started = time.monotonic()
             try:
-                with self._connected().connect() as connection:
+                with self._connection() as connection:
                     try:
                         return carry_out(make(), functools.partial(self._send, connection))
                     except BaseException:  # Ctrl-C too: no transaction may stay open; raised on
@@ -114,21 +122,18 @@ class Engines:
             if missing and looks:
                 raise NoTables
             if missing:
-                self.run(self._make_tables)
+                self.run(scope, self._make_tables)
 
-    async def arun(self, make: Callable[[], Steps[Result]]) -> Result:
+    async def arun(self, scope: bytes, make: Callable[[], Steps[Result]]) -> Result:
         """`run`, awaitable."""
         if self._async_url is None:
-            return await asyncio.to_thread(self.run, make)
+            return await asyncio.to_thread(self.run, scope, make)
         engine, turns = self._connected_async()
         try:
-            await turns.take()
+            async with turns:
+                return await self._in_turn(engine, turns, make)
         except NoAnswer as error:
             raise self._unavailable(error, None) from error
-        try:
-            return await self._in_turn(engine, turns, make)
-        finally:
-            turns.give_back()
 
     async def _in_turn(
         self, engine: AsyncEngine, turns: Turns, make: Callable[[], Steps[Result]]
@@ -230,6 +235,17 @@ class Engines:
                 engine = self._engine
         return engine
 
+    def _connection(self) -> Any:
+        """A connection for `with`; waits for one where all are in use."""
+        engine = self._connected()
+        if engine.pool.checkedout() < CONNECTIONS:
+            return engine.connect()
+        began = time.monotonic()
+        try:
+            return engine.connect()
+        finally:
+            self._waited.add(time.monotonic() - began)
+
     def _connected_async(self) -> tuple[AsyncEngine, Turns]:
         """The engine of the running event loop, and the turns that its tasks take."""
         if self._pid != os.getpid():
@@ -239,7 +255,7 @@ class Engines:
             assert self._async_url is not None  # noqa: S101  # for mypy: arun has looked
             with self.lock:
                 engine = make_async_engine(self._async_url, self._timeout)
-                found = engine, Turns(CONNECTIONS, self._timeout)
+                found = engine, Turns(CONNECTIONS, self._timeout, self._waited)
                 self._async_engines.put(found)
         return found
 

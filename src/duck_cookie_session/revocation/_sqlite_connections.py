@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from .._counting import Histogram
 from ._sqlite_file import Database, explain, signature
 from ._sqlite_turns import Queue
 from .base import Standing
@@ -152,10 +153,15 @@ class Reader(_Connection):
 
 
 class Writer(_Connection):
-    """Writes, a transaction at a time, in turn with all other writers."""
+    """Writes, a transaction at a time, in turn with all other writers.
 
-    def __init__(self, path: Path, busy_timeout: float) -> None:
+    Args:
+        took: how long each write took.
+    """
+
+    def __init__(self, path: Path, busy_timeout: float, took: Histogram) -> None:
         super().__init__(path, busy_timeout)
+        self._took = took
         self._queue = Queue(f"{path}-turn", min(_PATIENCE, busy_timeout / 2))
 
     def write(self, work: Callable[[Database], Result], *, tidy: bool = False) -> Result:
@@ -171,7 +177,13 @@ class Writer(_Connection):
         Raises:
             RevocationListUnavailable: nothing was written.
         """
-        deadline = time.monotonic() + self._busy_timeout
+        began = time.monotonic()
+        try:
+            return self._write(work, began + self._busy_timeout, tidy=tidy)
+        finally:
+            self._took.add(time.monotonic() - began)
+
+    def _write(self, work: Callable[[Database], Result], deadline: float, *, tidy: bool) -> Result:
         with self._queue.turn() as turn:
             lock = self._own_lock()
             if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):

@@ -6,6 +6,8 @@ import asyncio
 import math
 from collections import deque
 
+from .._counting import Histogram
+
 _AT_FIRST = 8
 _ANSWERS_A_PLACE = 4
 
@@ -24,15 +26,23 @@ class Turns:
     Args:
         places: how many may ask at once.
         timeout: seconds that an answer may take.
+        waited: how long those waited who had to.
     """
 
-    def __init__(self, places: int, timeout: float) -> None:
+    def __init__(self, places: int, timeout: float, waited: Histogram) -> None:
         self._free = min(places, _AT_FIRST)
         self._closed = places - self._free
         self._answers = 0
         self._timeout = timeout
+        self._waited = waited
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._answered = -math.inf
+
+    async def __aenter__(self) -> None:
+        await self.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give_back()
 
     async def take(self) -> None:
         """Wait for a turn; `give_back` ends it.
@@ -44,7 +54,7 @@ class Turns:
             self._free -= 1
             return
         loop = asyncio.get_running_loop()
-        turn = loop.create_future()
+        began, turn = loop.time(), loop.create_future()
         self._waiting.append(turn)
         try:
             while not turn.done():
@@ -57,6 +67,8 @@ class Turns:
             else:
                 turn.cancel()
             raise
+        finally:
+            self._waited.add(loop.time() - began)
 
     def answered(self) -> None:
         """Somebody was answered."""

@@ -32,6 +32,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from .._counting import Timings
 from ..settings import SessionSettings
 
 LAST_EPOCH = 2**53 - 1
@@ -189,6 +190,9 @@ class RevocationList(ABC):
 
     local: ClassVar[bool] = False
     """Whether `lookup` stays on this machine (no network), so an event loop may wait for it."""
+
+    timings: Timings | None = None
+    """How long its questions take; None: it does not say."""
 
     def __init__(self) -> None:
         self._bindings: dict[bytes, Binding] = {}

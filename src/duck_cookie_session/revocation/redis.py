@@ -1,27 +1,25 @@
 """RedisRevocationList: one list for many nodes, on a Redis or Valkey server.
 
-`_redis_steps` says what each call asks the server, `_redis_format` what is kept there,
-`_redis_scripts` how it is changed, `_redis_client` by which connection, `_answers` what a node may
-reuse.
+`_network` has the calls, `_redis_steps` says what each asks the server, `_redis_format` what is
+kept there, `_redis_scripts` how it is changed, `_redis_client` by which connection, `_answers` what
+a node may reuse.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 from .._checks import MOST_REPLICAS
-from .._forks import watch_forks
 from ..errors import InvalidSettings
 from ..settings import SessionSettings
-from ._answers import Answers
+from ._network import NetworkList
 from ._redis_client import Connections
 from ._redis_steps import Asking
-from .base import LAST_EPOCH, RevocationList, Standing, Survey, Witness
 
 
-class RedisRevocationList(RevocationList):
+class RedisRevocationList(NetworkList):
     """A list on Redis (6 or newer) or Valkey, for any number of nodes.
 
     On one server, behind Sentinels, or on a Cluster, where one of its nodes keeps it.
@@ -57,8 +55,10 @@ class RedisRevocationList(RevocationList):
         clock: seconds, never going back; what `max_staleness` is measured by.
     """
 
-    persistent = True
-    local = False
+    _no_address = (
+        "server: set SESSION_REVOCATION_URL (revocation_url), as in redis://localhost:6379/0, or "
+        "give url= or client=."
+    )
 
     def __init__(
         self,
@@ -72,11 +72,7 @@ class RedisRevocationList(RevocationList):
         min_replicas: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
-        if max_staleness is not None and not 0 <= max_staleness <= 3600:
-            raise InvalidSettings(
-                f"max_staleness is {max_staleness!r}; allowed: a number of seconds from 0 to 3,600."
-            )
+        super().__init__(max_staleness, clock)
         if min_replicas is not None and (
             isinstance(min_replicas, bool)
             or not isinstance(min_replicas, int)
@@ -87,12 +83,13 @@ class RedisRevocationList(RevocationList):
                 f"{MOST_REPLICAS}."
             )
         self.timeout: float = timeout
-        self._max_staleness = max_staleness
         self._min_replicas = min_replicas
-        self._answers = Answers(clock)
-        self._asking = Asking(self._bindings, self._answers, clock, allow_eviction=allow_eviction)
-        self._server = Connections(url, client, async_client, timeout, self._asking.forget)
-        watch_forks(self)
+        self._talk: Asking = Asking(
+            self._bindings, self._answers, clock, allow_eviction=allow_eviction
+        )
+        self._clients = client, async_client
+        if url is not None or client is not None or async_client is not None:
+            self._reach(url)
 
     def bind(self, settings: SessionSettings) -> None:
         """Tell the list of an application; see `RevocationList.bind`.
@@ -100,105 +97,9 @@ class RedisRevocationList(RevocationList):
         Raises:
             InvalidSettings: there is no address, or one that can't be read.
         """
-        if self._server.need_address:
-            if settings.revocation_url is None:
-                raise InvalidSettings(
-                    "RedisRevocationList has no server: set SESSION_REVOCATION_URL "
-                    "(revocation_url), as in redis://localhost:6379/0, or give url= or client=."
-                )
-            self._server.take_address(settings.revocation_url)
-        wanted = settings.max_staleness if self._max_staleness is None else self._max_staleness
-        bound_before = self._answers.max_staleness if self._bindings else wanted
-        self._answers.max_staleness = min(wanted, bound_before)
-        self._asking.where = self._server.where
-        wanted_replicas = (
-            settings.min_replicas if self._min_replicas is None else self._min_replicas
-        )
-        self._asking.min_replicas = max(self._asking.min_replicas, wanted_replicas)
         super().bind(settings)
-
-    # The calls, plain and awaitable.
-
-    def lookup(
-        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
-    ) -> Standing:
-        """What stands now; see `RevocationList.lookup`."""
-        if not fresh and self._answers.max_staleness:
-            reused = self._answers.reuse(scopes, checkpoint)
-            if reused is not None:
-                return reused
-        return self._server.run(scopes[0], self._asking.lookup(scopes, checkpoint))
-
-    async def alookup(
-        self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
-    ) -> Standing:
-        """`lookup`, awaitable."""
-        if not fresh and self._answers.max_staleness:
-            reused = self._answers.reuse(scopes, checkpoint)
-            if reused is not None:
-                return reused
-        return await self._server.arun(scopes[0], self._asking.lookup(scopes, checkpoint))
-
-    def raise_epoch(self, scope: bytes) -> int:
-        """Raise to max(standing + 1, the server's clock); see `RevocationList.raise_epoch`."""
-        return cast(int, self._server.run(scope, self._asking.raise_to(scope)))
-
-    async def araise_epoch(self, scope: bytes) -> int:
-        """`raise_epoch`, awaitable."""
-        return cast(int, await self._server.arun(scope, self._asking.raise_to(scope)))
-
-    def compare_and_raise(
-        self,
-        scope: bytes,
-        expected: int,
-        *,
-        nonce: bytes,
-        last: bool = False,
-        value: int | None = None,
-    ) -> int | None:
-        """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`.
-
-        The server keeps the answer for a minute, so that it is the same for every node.
-        """
-        steps = self._asking.raise_to(
-            scope, LAST_EPOCH if last else value, expected=expected, nonce=nonce
-        )
-        return self._server.run(scope, steps)
-
-    async def acompare_and_raise(
-        self,
-        scope: bytes,
-        expected: int,
-        *,
-        nonce: bytes,
-        last: bool = False,
-        value: int | None = None,
-    ) -> int | None:
-        """`compare_and_raise`, awaitable."""
-        steps = self._asking.raise_to(
-            scope, LAST_EPOCH if last else value, expected=expected, nonce=nonce
-        )
-        return await self._server.arun(scope, steps)
-
-    def end(self, scope: bytes) -> None:
-        """Give a session or a group its last epoch."""
-        self._server.run(scope, self._asking.raise_to(scope, LAST_EPOCH))
-
-    async def aend(self, scope: bytes) -> None:
-        """`end`, awaitable."""
-        await self._server.arun(scope, self._asking.raise_to(scope, LAST_EPOCH))
-
-    def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
-        """Raise everything if a token proves that the list forgot."""
-        return self._server.run(scope, self._asking.raise_if_forgotten(scope, witness))
-
-    async def araise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
-        """`raise_if_forgotten`, awaitable."""
-        return await self._server.arun(scope, self._asking.raise_if_forgotten(scope, witness))
-
-    def new_birth(self, prefix: bytes) -> int:
-        """Draw a new birth for one application; see `RevocationList.new_birth`."""
-        return cast(int, self._server.run(prefix, self._asking.new_birth(prefix)))
+        wanted = settings.min_replicas if self._min_replicas is None else self._min_replicas
+        self._talk.min_replicas = max(self._talk.min_replicas, wanted)
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Nothing to do: the server drops entries when they expire. Gives 0."""
@@ -208,37 +109,13 @@ class RedisRevocationList(RevocationList):
         """`purge`, awaitable."""
         return 0
 
-    def knows(self, prefix: bytes) -> bool:
-        """Whether any process has used this list for an application; makes nothing."""
-        return self._server.run(prefix, self._asking.knows(prefix))
-
-    def survey(self, prefix: bytes) -> Survey:
-        """Count what is there for one application; the bytes are all that the server uses."""
-        return self._server.run(prefix, self._asking.survey(prefix))
-
-    def save(self) -> None:
-        """Nothing to do: when it writes to disk is for the server's settings to say."""
-
-    async def asave(self) -> None:
-        """`save`, awaitable."""
-
     def close(self) -> None:
         """Close this process's connections; those of event loops are for `aclose()`."""
-        self._server.close()
-        self._asking.forget()
-        self._answers.forget()
+        super().close()
+        self._talk.forget()
 
-    async def aclose(self) -> None:
-        """Close the connections of the running event loop, and those of `close()`."""
-        await self._server.aclose()
-        self.close()
-
-    def before_fork(self) -> None:
-        """Hold off other threads, so that no lock is copied while held."""
-        self._server.lock.acquire()
-        self._answers.lock.acquire()
-
-    def after_fork(self) -> None:
-        """Go on, in parent and child; redis-py gives the child connections of its own."""
-        self._answers.lock.release()
-        self._server.lock.release()
+    def _reach(self, url: str | None) -> None:
+        server = Connections(
+            url, *self._clients, self.timeout, self._talk.forget, self.timings.waited
+        )
+        self._server, self._talk.where = server, server.where

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from .._counting import Timings
 from .._forks import watch_forks
 from ..errors import InvalidArgument
 from ..settings import SessionSettings
@@ -80,7 +81,8 @@ class SQLiteRevocationList(RevocationList):
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._reader = Reader(self._path, busy_timeout)
-        self._writer = Writer(self._path, busy_timeout)
+        self.timings = Timings()  # of raises; a lookup is a matter of microseconds
+        self._writer = Writer(self._path, busy_timeout, self.timings.asked)
         self._swept: dict[bytes, bytes] = {}
         self._nonces = Nonces()
         watch_forks(self)

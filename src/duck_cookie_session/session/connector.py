@@ -29,7 +29,7 @@ from .revoking import (
 )
 from .rules import Rules
 from .sealing import seal_at_once, seal_steps
-from .stats import Stats
+from .stats import Counts, Stats
 from .steps import Result, Steps, arun, run
 from .storage import StorageClass, build_list, refuse_second
 from .values import Expiry, new_session_id
@@ -94,7 +94,7 @@ class SessionStorageConnector:
         clock: Callable[[], float] = time.time,
         on_event: Callable[..., object] | None = None,
     ) -> None:
-        self._stats = Stats()
+        self._stats = Stats(self.revocations.timings)
         self.rules: Rules = Rules(self.settings, clock, self._stats, on_event)
         self.revocations.bind(self.settings)
 
@@ -246,8 +246,8 @@ class SessionStorageConnector:
         """`clear_all_sessions`, awaitable."""
         await self.arun(raise_steps(self.rules, self.rules.scopes.everything))
 
-    def stats(self) -> dict[str, int | dict[str, int]]:
-        """Counters since the connector was made, by name; of what was refused, by reason."""
+    def stats(self) -> Counts:
+        """Counters since the connector was made, by name; some by reason, or by seconds."""
         return self._stats.as_dict()
 
     def load(self, token: object, cookies: str = "") -> Opened | Refusal:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
+from .._counting import Tally, Timings
 from ..errors import (
     DeviceReason,
     InvalidArgument,
@@ -38,29 +38,24 @@ NOT_SAVED: dict[type[SessionError], str] = {
 }
 """Why the session of a response was not saved."""
 
-
-class _Tally:
-    """A number that many threads count up; one step is one call into C, so none is lost."""
-
-    __slots__ = ("_steps", "add")
-
-    def __init__(self) -> None:
-        self._steps = itertools.count()
-        self.add = self._steps.__next__
-
-    def value(self) -> int:
-        """Steps so far."""
-        return int(repr(self._steps)[len("count(") : -1])  # the only way to look without a step
+Counts = dict[str, int | dict[str, float]]
+"""Counters by name; of what was refused or not saved, by reason; "list_seconds" and
+"list_wait_seconds" as `Histogram.as_dict` gives them."""
 
 
 class Stats:
-    """Counters, safe for many threads and for forks: they have no lock."""
+    """Counters, safe for many threads and for forks: they have no lock.
 
-    def __init__(self) -> None:
-        self._counts = {name: _Tally() for name in COUNTED}
-        self._refused = {reason: _Tally() for reason in Reason}
-        self._device_refused = {reason: _Tally() for reason in DeviceReason}
-        self._not_saved = {kind: _Tally() for kind in NOT_SAVED}
+    Args:
+        timings: those of the revocation list, if it has any.
+    """
+
+    def __init__(self, timings: Timings | None = None) -> None:
+        self._timings = timings
+        self._counts = {name: Tally() for name in COUNTED}
+        self._refused = {reason: Tally() for reason in Reason}
+        self._device_refused = {reason: Tally() for reason in DeviceReason}
+        self._not_saved = {kind: Tally() for kind in NOT_SAVED}
         self.count_read: Callable[[], int] = self._counts["read"].add
         self.count_cached: Callable[[], int] = self._counts["read_from_cache"].add
         self.count_issued: Callable[[], int] = self._counts["issued"].add
@@ -81,11 +76,9 @@ class Stats:
         """Count a response whose session was not saved, by the kind of error."""
         self._not_saved[type(error)].add()
 
-    def as_dict(self) -> dict[str, int | dict[str, int]]:
-        """All counters by name, zeros too; what was refused or not saved is a dict by reason."""
-        counts: dict[str, int | dict[str, int]] = {
-            name: tally.value() for name, tally in self._counts.items()
-        }
+    def as_dict(self) -> Counts:
+        """All counters by name, zeros too."""
+        counts: Counts = {name: tally.value() for name, tally in self._counts.items()}
         counts["refused"] = {reason.value: tally.value() for reason, tally in self._refused.items()}
         counts["device_refused"] = {
             reason.value: tally.value() for reason, tally in self._device_refused.items()
@@ -93,4 +86,7 @@ class Stats:
         counts["not_saved"] = {
             NOT_SAVED[kind]: tally.value() for kind, tally in self._not_saved.items()
         }
+        if self._timings is not None:
+            counts["list_seconds"] = self._timings.asked.as_dict()
+            counts["list_wait_seconds"] = self._timings.waited.as_dict()
         return counts
