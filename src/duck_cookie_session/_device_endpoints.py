@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ._cookie import find_cookie
 from ._log import logger
@@ -17,7 +17,6 @@ from .device.jws import ProofRefused, claimed_challenge, verify_refresh, verify_
 from .device.sealed import KEY, REFRESH, REGISTRATION, Sealed, Seals, binding_text
 from .errors import DeviceReason, Reason, RevocationListUnavailable
 from .revocation.base import Standing
-from .session.connector import SessionStorageConnector
 from .session.judging import Opened, Refusal
 from .session.request import RequestSession
 from .session.rules import Rules, shown
@@ -61,13 +60,47 @@ class _Refused(Exception):
 _FORBIDDEN, _GONE = Answer(403), Answer(401)
 
 
-def endpoint_steps(
-    connector: SessionStorageConnector, method: str, path: str, header: FindHeader
+def environ_header(environ: Mapping[str, Any], name: str) -> str | None:
+    """A header in a WSGI environment (PEP 3333) by its lower-case name."""
+    value: str | None = environ.get("HTTP_" + name.upper().replace("-", "_"))
+    return value
+
+
+def device_answer(
+    request: RequestSession, method: str, path: str, header: FindHeader
+) -> Answer | None:
+    """What a request is answered in the place of its application; None: it goes on to it.
+
+    For adapters whose calls may wait for the list. Also tells the request which cookies came.
+
+    Args:
+        path: as the browser asked for it, from the root of its host.
+    """
+    steps = answer_steps(request, method, path, header)
+    return None if steps is None else request.connector.run(steps)
+
+
+def answer_steps(
+    request: RequestSession, method: str, path: str, header: FindHeader
+) -> Steps[Answer | None] | None:
+    """`device_answer`, as steps; None where nothing needs to be asked."""
+    rules = request.rules
+    seals = rules.seals
+    if seals is None:
+        return None
+    request.cookies = header("cookie") or ""
+    steps = _endpoint_steps(rules, seals, method, path, header)
+    if steps is not None:
+        return steps
+    return _page_steps(request, method, header) if _may_need_answer(method, header) else None
+
+
+def _endpoint_steps(
+    rules: Rules, seals: Seals, method: str, path: str, header: FindHeader
 ) -> Steps[Answer] | None:
     """Answer a registration or a refresh; None for any other request."""
-    rules = connector.rules
-    seals, root = rules.seals, rules.settings.device_binding_path
-    if seals is None or method != "POST" or not path.startswith(root):
+    root = rules.settings.device_binding_path
+    if method != "POST" or not path.startswith(root):
         return None
     if path == root + "/registration":
         return _guarded(rules, _registration_steps(rules, seals, header))
@@ -211,7 +244,7 @@ def _key_named(seals: Seals, header: FindHeader, binding: str, now_ms: int) -> S
 # Pages.
 
 
-def may_need_answer(method: str, header: FindHeader) -> bool:
+def _may_need_answer(method: str, header: FindHeader) -> bool:
     """Whether a request without proof may get an answer of ours in place of the page."""
     if header("secure-session-skipped") is not None:
         return True
@@ -222,7 +255,19 @@ def may_need_answer(method: str, header: FindHeader) -> bool:
     )
 
 
-def answer_without_proof(request: RequestSession, method: str, header: FindHeader) -> Answer | None:
+def _page_steps(request: RequestSession, method: str, header: FindHeader) -> Steps[Answer | None]:
+    if request.found is None and request.token:
+        load_steps = request.connector.load_steps
+        try:
+            request.found = yield from load_steps(request.token, cookies=request.cookies)
+        except RevocationListUnavailable:
+            return None  # the application's request meets it again, and is answered 503
+    return _answer_without_proof(request, method, header)
+
+
+def _answer_without_proof(
+    request: RequestSession, method: str, header: FindHeader
+) -> Answer | None:
     """The answer to a checked request that lacked its proof; None: it goes on, as a visitor's.
 
     503 where the browser says that it could not renew this binding just now; a page that loads

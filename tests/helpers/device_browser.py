@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from cryptography.hazmat.primitives import hashes
@@ -67,10 +68,10 @@ def over_http(port: int, context: ssl.SSLContext | None = None) -> Send:
 
 
 def signed(
-    private: ec.EllipticCurvePrivateKey, challenge: str, *, with_key: bool, typ: str = "dbsc+jwt"
+    private: ec.EllipticCurvePrivateKey, challenge: str, *, with_key: bool, alg: str = "ES256"
 ) -> str:
     """The JWS that a browser makes: of a registration with its key, of a renewal without."""
-    header: dict[str, object] = {"alg": "ES256", "typ": typ}
+    header: dict[str, object] = {"alg": alg, "typ": "dbsc+jwt"}
     if with_key:
         numbers = private.public_key().public_numbers()
         x, y = (_unpadded(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
@@ -83,6 +84,14 @@ def signed(
 
 def _unpadded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Offer(NamedTuple):
+    """A registration that was offered, and the key that the browser made for it."""
+
+    path: str
+    challenge: str
+    private: ec.EllipticCurvePrivateKey
 
 
 @dataclass
@@ -106,7 +115,7 @@ class DeviceBrowser:
         origin: what it takes the server for.
         cookies: of name, the value and when it ends, None with the browser.
         bound: its bound sessions by their identifiers.
-        offers: path, challenge and key of the registrations that it has still to make.
+        offers: the registrations that it has still to make.
     """
 
     send: Send
@@ -114,7 +123,7 @@ class DeviceBrowser:
     origin: str = "https://app.test"
     cookies: dict[str, tuple[str, float | None]] = field(default_factory=dict)
     bound: dict[str, Bound] = field(default_factory=dict)
-    offers: list[tuple[str, str, ec.EllipticCurvePrivateKey]] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
 
     def open(self, path: str, *, method: str = "GET", register: bool = True) -> Answer:
         """Load a page as its user does, to the end of its redirects, and register where asked to.
@@ -132,14 +141,31 @@ class DeviceBrowser:
     def register(self) -> None:
         """Make the registrations that were offered; one whose answer is lost once more, alike."""
         while self.offers:
-            path, challenge, private = self.offers.pop(0)
-            headers = {"Secure-Session-Response": signed(private, challenge, with_key=True)}
+            offer = self.offers.pop(0)
             try:
-                answer = self._post(path, headers)
+                answer = self.send_registration(offer)
             except OSError:
-                answer = self._post(path, headers)
-            if answer.status == 200:
-                self._begin(answer, private)
+                answer = self.send_registration(offer)
+            self.registered(offer, answer)
+
+    def send_registration(self, offer: Offer, headers: dict[str, str] | None = None) -> Answer:
+        """Ask for a registration, and leave the answer on its way: `registered()` takes it."""
+        response = signed(offer.private, offer.challenge, with_key=True)
+        return self._post(
+            offer.path, {"Secure-Session-Response": response, **(headers or {})}, take=False
+        )
+
+    def registered(self, offer: Offer, answer: Answer) -> None:
+        """The answer to a registration has arrived."""
+        self.take(answer)
+        if answer.status == 200:
+            told = json.loads(answer.body)
+            (credential,) = told["credentials"]
+            bound = Bound(
+                told["session_identifier"], told["refresh_url"], credential["name"], offer.private
+            )
+            self.bound[bound.identifier] = bound
+            self.take(answer)  # again: its challenge is for the session that it began
 
     def renew(self, bound: Bound) -> str | None:
         """Renew the proof of a session.
@@ -148,12 +174,11 @@ class DeviceBrowser:
             What it is to say of it in `Secure-Session-Skipped`, if it could not.
         """
         for _ in range(MOST_REFUSALS):
-            headers = {"Sec-Secure-Session-Id": bound.identifier}
+            response = None
             if bound.challenge is not None:
                 response = signed(bound.private, bound.challenge, with_key=False)
-                headers["Secure-Session-Response"] = response
             try:
-                answer = self._post(bound.refresh_url, headers)
+                answer = self.send_refresh(bound, response)
             except OSError:
                 return "unreachable"
             if answer.status == 403:
@@ -164,6 +189,18 @@ class DeviceBrowser:
             return None if answer.status < 400 else "server_error"
         self.bound.pop(bound.identifier, None)
         return None
+
+    def send_refresh(self, bound: Bound, response: str | None, *, take: bool = True) -> Answer:
+        """One request for a new proof.
+
+        Args:
+            response: what is signed; None for a first one, without.
+            take: whether its answer arrives at once; else it is on its way.
+        """
+        headers = {"Sec-Secure-Session-Id": bound.identifier}
+        if response is not None:
+            headers["Secure-Session-Response"] = response
+        return self._post(bound.refresh_url, headers, take=take)
 
     def cookie_header(self) -> str:
         """What it sends now."""
@@ -183,7 +220,7 @@ class DeviceBrowser:
             skipped = self._renew_due() if site in ("same-origin", "none") else []
             if skipped:
                 headers["Secure-Session-Skipped"] = ", ".join(skipped)
-            answer = self._request(method, path, headers)
+            answer = self.ask(path, headers, method=method)
             location = answer.one("Location")
             if answer.status in (301, 302, 303) and location is not None:
                 path, method = urljoin(self.origin + path, location), "GET"
@@ -213,15 +250,28 @@ class DeviceBrowser:
         end = self.cookies.get(bound.cookie, ("", 0.0))[1]
         return RENEWED_BEFORE + 1 if end is None else max(end - self.clock(), 0)
 
-    def _post(self, path: str, headers: dict[str, str]) -> Answer:
+    def _post(self, path: str, headers: dict[str, str], *, take: bool = True) -> Answer:
         more = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin", "Content-Length": "0"}
-        return self._request("POST", path, {**more, **headers})
+        return self.ask(path, {**more, **headers}, method="POST", take=take)
 
-    def _request(self, method: str, path: str, headers: dict[str, str]) -> Answer:
-        headers = {"Host": self.origin.partition("://")[2], **headers}
+    def ask(
+        self,
+        path: str,
+        headers: dict[str, str] | None = None,
+        *,
+        method: str = "GET",
+        take: bool = True,
+    ) -> Answer:
+        """One bare request with its cookies; nothing is renewed before it.
+
+        Args:
+            take: whether its answer arrives at once; else it is on its way: `take()` takes it.
+        """
+        headers = {"Host": self.origin.partition("://")[2], **(headers or {})}
         cookies = self.cookie_header()
         answer = self.send(method, path, {**headers, "Cookie": cookies} if cookies else headers)
-        self.take(answer)
+        if take:
+            self.take(answer)
         return answer
 
     def take(self, answer: Answer) -> None:
@@ -234,7 +284,8 @@ class DeviceBrowser:
                     self.bound[identifier].challenge = challenge
         for value in answer.all("Secure-Session-Registration"):
             for path, challenge in _OFFER.findall(value):
-                self.offers.append((path, challenge, ec.generate_private_key(ec.SECP256R1())))
+                private = ec.generate_private_key(ec.SECP256R1())
+                self.offers.append(Offer(path, challenge, private))
 
     def _take_cookie(self, line: str) -> None:
         first, *rest = (part.strip() for part in line.split(";"))
@@ -245,10 +296,3 @@ class DeviceBrowser:
             self.cookies.pop(name, None)
         else:
             self.cookies[name] = (value, None if age is None else self.clock() + int(age))
-
-    def _begin(self, answer: Answer, private: ec.EllipticCurvePrivateKey) -> None:
-        told = json.loads(answer.body)
-        (credential,) = told["credentials"]
-        bound = Bound(told["session_identifier"], told["refresh_url"], credential["name"], private)
-        self.bound[bound.identifier] = bound
-        self.take(answer)  # again: its challenge is for the session that it began

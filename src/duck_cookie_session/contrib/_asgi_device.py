@@ -6,35 +6,21 @@ import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .._device_endpoints import Answer, answer_without_proof, endpoint_steps, may_need_answer
-from ..errors import RevocationListUnavailable
-from ..session.connector import SessionStorageConnector
+from .._device_endpoints import answer_steps
 from ..session.request import RequestSession
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def answer_device(
-    connector: SessionStorageConnector, request: RequestSession, scope: Scope, send: Send
-) -> bool:
+async def answer_device(request: RequestSession, scope: Scope, send: Send) -> bool:
     """Answer what a browser that binds sessions asks; whether that was so."""
     header = functools.partial(_header, scope)
-    request.cookies = header("cookie") or ""
     if scope["type"] != "http":
+        request.cookies = header("cookie") or ""
         return False
-    method = scope["method"]
-    steps = endpoint_steps(connector, method, scope["path"], header)
-    if steps is not None:
-        answer: Answer | None = await connector.arun(steps)
-    elif may_need_answer(method, header):
-        try:
-            await request.acheck()
-        except RevocationListUnavailable:
-            return False  # the application's request meets it again, and is answered 503
-        answer = answer_without_proof(request, method, header)
-    else:
-        answer = None
+    steps = answer_steps(request, scope["method"], scope["path"], header)
+    answer = None if steps is None else await request.connector.arun(steps)
     if answer is None:
         return False
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]

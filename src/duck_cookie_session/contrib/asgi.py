@@ -126,9 +126,7 @@ class CookieSessionMiddleware:
         request = session._request
         request.phase = Phase.OPEN
         answer = _Answer(scope, session, send, self.debug)
-        if connector.rules.seals is not None and await answer_device(
-            connector, request, scope, send
-        ):
+        if connector.rules.seals is not None and await answer_device(request, scope, send):
             return
         try:
             if not connector.revocations.local and not scope["path"].startswith(self.exempt):

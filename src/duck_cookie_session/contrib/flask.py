@@ -18,10 +18,12 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
+from flask import request as flask_request
 from flask.sessions import SessionInterface, SessionMixin
 
 from .._cookie import find_cookie
+from .._device_endpoints import Answer, device_answer, environ_header
 from .._log import logger
 from ..errors import InvalidArgument, InvalidSettings, RevocationListUnavailable
 from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
@@ -31,7 +33,7 @@ from ..session.duck import import_storage
 from ..session.phase import Phase
 from ..session.process import register
 from ..session.store import SessionStore
-from ..settings import SessionSettings, refuse_device_binding, setting_name
+from ..settings import SessionSettings, setting_name
 
 _CONFIG = (
     *("SECRET_KEY", "PERMANENT_SESSION_LIFETIME", "APPLICATION_ROOT", "SESSION_SECRET_KEYS"),
@@ -41,6 +43,8 @@ _CONFIG = (
 
 SUBJECT_KEY = "_user_id"
 """Where Flask-Login keeps the user's id: the default of SESSION_SUBJECT_KEY."""
+
+_ANSWER = "duck_cookie_session.device_answer"  # of the WSGI environment
 
 
 class FlaskSession(SessionStore, SessionMixin):
@@ -85,7 +89,7 @@ class CookieSessionInterface(SessionInterface):
 
     `CookieSessionInterface(app)` and `init_app(app)` read `app.config`, refuse a wrong value there
     and become `app.session_interface`. Set as that by hand, the interface reads it at the first
-    request. Either way it is read again when it changes.
+    request, and can't serve SESSION_DEVICE_BINDING. Either way it is read again when it changes.
 
     Args:
         app: the application.
@@ -108,8 +112,6 @@ class CookieSessionInterface(SessionInterface):
         self, app: Any = None, *, connector: SessionStorageConnector | None = None
     ) -> None:
         self._given = None if connector is None else register(connector, "Flask")
-        if self._given is not None:
-            refuse_device_binding(self._given.settings, "Flask")
         self._connector: SessionStorageConnector | None = None
         self._config: tuple[Any, ...] = ()
         if app is not None:
@@ -130,6 +132,9 @@ class CookieSessionInterface(SessionInterface):
         if self._given is None:
             self._of(app)
         app.session_interface = self
+        before = app.before_request_funcs.setdefault(None, [])
+        if _answer_device not in before:
+            before.insert(0, _answer_device)  # before any other that might redirect to a login
 
     def open_session(self, app: Any, request: Any) -> FlaskSession | None:
         """The session of a request, untouched; None without a SECRET_KEY, as Flask has it."""
@@ -138,8 +143,18 @@ class CookieSessionInterface(SessionInterface):
             if not app.secret_key:
                 return None
             connector = self._of(app)
-        find = functools.partial(_find, request.environ, connector.settings.cookie_name)
+        environ = request.environ
+        find = functools.partial(_find, environ, connector.settings.cookie_name)
         session = self.session_class(find, connector=connector)
+        if connector.rules.seals is not None:
+            if _answer_device not in app.before_request_funcs.get(None, ()):
+                raise InvalidSettings(
+                    "SESSION_DEVICE_BINDING is 'offer', and the session interface was set by hand: "
+                    "call CookieSessionInterface().init_app(app), or nobody answers the browsers."
+                )
+            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            header = functools.partial(environ_header, environ)
+            environ[_ANSWER] = device_answer(session._request, request.method, path, header)
         session._request.phase = Phase.OPEN
         session._request.debug = app.debug or app.testing
         return session
@@ -206,8 +221,16 @@ class CookieSessionInterface(SessionInterface):
         settings = SessionSettings.from_mapping(
             given, cookie_age=_lifetime(app), subject_key=SUBJECT_KEY
         )
-        refuse_device_binding(settings, "Flask")
         return settings, import_storage(app.config.get("SESSION_STORAGE", SQLiteRevocationList))
+
+
+def _answer_device() -> Response | None:
+    """Answer in the place of the application, and of what it does before each request.
+
+    Found in `open_session()`: to name `flask.session` here would count as a look into it.
+    """
+    answer: Answer | None = flask_request.environ.get(_ANSWER)
+    return None if answer is None else Response(answer.body, answer.status, list(answer.headers))
 
 
 def _same(revocations: Any) -> Any:
