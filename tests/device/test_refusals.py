@@ -15,7 +15,7 @@ from duck_cookie_session.device.jws import MAX_JWS
 from duck_cookie_session.errors import DeviceReason
 from tests.device.asgi import NAME, REFRESH, REGISTRATION, Site, who
 from tests.helpers import Clock, SwitchableList
-from tests.helpers.device_browser import Answer, Bound, DeviceBrowser, signed
+from tests.helpers.device_browser import Answer, Bound, DeviceBrowser, Offer, signed
 
 
 class OneNode(Site):
@@ -131,7 +131,7 @@ def with_a_key_registered_beside(site: OneNode) -> Answer:
     browser = site.bound(register=False)
     thief = browser.copied()
     ((path, challenge, _),) = browser.offers
-    thief.offers = [(path, challenge, ec.generate_private_key(ec.SECP256R1()))]
+    thief.offers = [Offer(path, challenge, ec.generate_private_key(ec.SECP256R1()))]
     thief.register()
     browser.register()
     browser.open("/")

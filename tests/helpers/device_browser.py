@@ -68,10 +68,15 @@ def over_http(port: int, context: ssl.SSLContext | None = None) -> Send:
 
 
 def signed(
-    private: ec.EllipticCurvePrivateKey, challenge: str, *, with_key: bool, alg: str = "ES256"
+    private: ec.EllipticCurvePrivateKey,
+    challenge: str,
+    *,
+    with_key: bool,
+    typ: str = "dbsc+jwt",
+    alg: str = "ES256",
 ) -> str:
     """The JWS that a browser makes: of a registration with its key, of a renewal without."""
-    header: dict[str, object] = {"alg": alg, "typ": "dbsc+jwt"}
+    header: dict[str, object] = {"alg": alg, "typ": typ}
     if with_key:
         numbers = private.public_key().public_numbers()
         x, y = (_unpadded(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
