@@ -14,7 +14,7 @@ from duck_cookie_session import SQLiteRevocationList
 from duck_cookie_session.revocation.base import Survey
 from tests.device.asgi import NAME, Node, Site, who
 from tests.helpers import Clock
-from tests.helpers.device_browser import DeviceBrowser
+from tests.helpers.device_browser import DeviceBrowser, Offer
 
 if TYPE_CHECKING:  # what needs redis-py, and SQLAlchemy
     from tests.helpers.redis_server import RedisServer
@@ -114,7 +114,7 @@ def with_a_key_beside(shared: Shared, node: Node) -> tuple[DeviceBrowser, Device
     browser = shared.site.browser(node, register=False)
     thief = browser.copied()
     ((path, challenge, _),) = browser.offers
-    thief.offers = [(path, challenge, ec.generate_private_key(ec.SECP256R1()))]
+    thief.offers = [Offer(path, challenge, ec.generate_private_key(ec.SECP256R1()))]
     thief.register()
     browser.register()
     return browser, thief
