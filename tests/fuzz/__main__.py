@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("token", "cookie", "payload", "settings", "device")
+NAMES = ("token", "cookie", "payload", "settings", "device", "binding")
 TIMEOUT = 10
 MEMORY = 512
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.device.jws import (
     MAX_JWS,
     DeviceKey,
@@ -25,6 +26,7 @@ from duck_cookie_session.device.jws import (
     verify_refresh,
     verify_registration,
 )
+from duck_cookie_session.device.sealed import REFRESH, REGISTRATION, Sealed, binding_text
 from duck_cookie_session.engine import SessionStore
 from duck_cookie_session.errors import InvalidSettings, SessionSerializationError, TokenRefused
 from duck_cookie_session.response import find_cookie, merge_vary, session_headers, set_cookie
@@ -292,10 +294,122 @@ def device(data: bytes) -> None:
         raise AssertionError("accepted what is no proof")
 
 
+_name = "__Host-session"
+_site = "https://app.test"
+_list_now = [float(NOW)]
+bindable = SessionStorageConnector(
+    lambda: MemoryRevocationList(lambda: _list_now[0]),
+    settings=SessionSettings(
+        secret_keys=(SECRET,), subject_key="user", cookie_name=_name, device_binding="offer"
+    ),
+    clock=lambda: float(NOW),
+)
+
+
+def _good_values() -> dict[str, str]:
+    """What the browser of a bound session sends, header by header, some in more than one form."""
+    rules, now_ms = bindable.rules, NOW * 1000
+    seals, token = rules.seals, bindable.set_session(None, {"user": "ada"})
+    session_id = bindable.session_id_of(token)
+    assert seals is not None
+    assert session_id is not None
+    bound = Sealed(b"b" * 16, session_id, now_ms + 3_600_000, _key.point)
+    lines = seals.set_key(bound, now_ms), seals.set_proof(bound, now_ms)
+    pair = [line.partition(";")[0] for line in lines]
+    cookies = "; ".join([f"{_name}={token}", *pair])
+    bindable.load(token, cookies)  # its first request with a proof
+    _list_now[0] += 31
+    challenges = [
+        seals.challenge(purpose, b"b" * 16, session_id, now_ms)
+        for purpose in (REGISTRATION, REFRESH)
+    ]
+    registers, renews = (_signed(_head, f'{{"jti":"{one}"}}'.encode()) for one in challenges)
+    return {
+        "cookies": cookies,
+        "without proof": cookies.rpartition(";")[0],
+        "registers": registers,
+        "renews": renews,
+        "binding": binding_text(b"b" * 16),
+        "skipped": f'server_error;session_identifier="{binding_text(b"b" * 16)}"',
+        "origin": _site,
+        "host": "app.test",
+    }
+
+
+_good = _good_values()
+bindable.close()  # as above
+_HEADERS = (
+    "cookie",
+    "secure-session-response",
+    "sec-secure-session-id",
+    "secure-session-skipped",
+    "origin",
+    "host",
+    "sec-fetch-site",
+    "sec-fetch-mode",
+)
+_REQUESTS = (
+    ("POST", "/.session-device/registration"),
+    ("POST", "/.session-device/refresh"),
+    ("GET", "/"),
+)
+_PROOF = _good["cookies"].rpartition("=")[2]
+
+
+async def _page(scope: Any, receive: Any, send: Any) -> None:
+    """Tells who is logged in."""
+    body = scope["session"].get("user", "").encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+_site_app = CookieSessionMiddleware(_page, connector=bindable)
+
+
+def binding(data: bytes) -> None:
+    """The headers of a browser that binds sessions: answered, and nothing is had without a key.
+
+    A line is a header; one that begins with a control character is a good value with edits.
+    """
+    values, headers = tuple(_good.values()), {}
+    for name, line in zip(_HEADERS, grown(data).split(b"\n", len(_HEADERS)), strict=False):
+        if line and line[0] < 32:
+            line = _edited(line[1:], (values[line[0] % len(values)],)).encode("latin-1")
+        headers[name] = line
+    method, path = _REQUESTS[data[0] % 3 if data else 2]
+    pairs = [(name.encode(), value) for name, value in headers.items() if value]
+    start, body = _asked({"type": "http", "method": method, "path": path, "headers": pairs})
+    for _, value in start["headers"]:
+        _is_header(value.decode("latin-1"))
+    if method == "GET":
+        if body["body"] == b"ada" and _PROOF.encode() not in headers.get("cookie", b""):
+            raise AssertionError("a bound session was opened without its proof")
+        return
+    if start["status"] not in (200, 401, 403):
+        raise AssertionError("an answer that no browser knows")
+    signed = headers.get("secure-session-response", b"").decode("latin-1")
+    if start["status"] == 200 and signed not in (_good["registers"], _good["renews"]):
+        raise AssertionError("accepted what nobody signed")
+
+
+def _asked(scope: dict[str, Any]) -> list[Any]:
+    """What the middleware sends; nothing here has to wait, so no event loop is needed."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with contextlib.suppress(StopIteration):
+        _site_app(scope, None, send).send(None)  # type: ignore[attr-defined]  # a coroutine it is
+        raise AssertionError("the middleware waits for something")
+    return sent
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "token": token,
     "cookie": cookie,
     "payload": payload,
     "settings": settings,
     "device": device,
+    "binding": binding,
 }
