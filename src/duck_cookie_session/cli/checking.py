@@ -13,6 +13,7 @@ from ..revocation.base import Survey
 from ..revocation.sqlite import SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
 from ..settings import SessionSettings, is_sql_url, secret_bytes
+from .devices import check_able, check_device
 from .findings import Finding, bad, good, note
 from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown
 from .sources import Source, find
@@ -36,6 +37,7 @@ def check(arguments: argparse.Namespace) -> int:
         *check_secrets(source),
         *check_cookie(source.settings),
         *check_rules(source.settings),
+        *check_device(source.settings),
         check_subject(source.settings),
         check_size(source.settings),
         *check_list(source),
@@ -188,6 +190,8 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     known = revocations.knows(connector.rules.scopes.prefix)  # a lookup would draw a birth
     took = (time.perf_counter() - started) * 1000
     yield good("list", f"{type(revocations).__name__}, answered in {took:.1f} ms")
+    if settings.device_binding == "offer":
+        yield check_able(revocations)
     if isinstance(revocations, SQLiteRevocationList) and settings.session_dir is not None:
         from .sqlite_checks import check_sqlite
 

@@ -20,6 +20,7 @@ from ..settings import COOKIE_LIMIT, SessionSettings
 from ..token.format import Claims, issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import key_sizes, unpack
+from .devices import inspect_device
 from .output import FOUND, GOOD, UsageError, complain, duration, moment, say, say_json, shown, table
 from .sources import Source, find
 
@@ -79,6 +80,9 @@ def inspect(arguments: argparse.Namespace) -> int:
     try:
         claims, data, number = open_token(ring, token)
     except TokenRefused as refused:
+        of_device = inspect_device(source.settings, token, as_json=arguments.json)
+        if of_device is not None:
+            return of_device
         facts: dict[str, Any] = {
             "accepted": False,
             "reason": refused.reason.value,
