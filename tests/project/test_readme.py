@@ -6,6 +6,7 @@ import ast
 import asyncio
 import http.client
 import io
+import json
 import os
 import re
 import runpy
@@ -28,16 +29,19 @@ from starlette.routing import Route
 
 import duck_cookie_session
 from duck_cookie_session import (
+    EventKind,
     SessionRevoked,
     SessionSettings,
     SessionStorageConnector,
     SessionStore,
     SessionTooLarge,
+    SQLiteRevocationList,
     get_session_storage_connector,
 )
 from duck_cookie_session.cli.main import main, parser
 from duck_cookie_session.demo.client import ask
 from duck_cookie_session.demo.nodes import _free_ports
+from duck_cookie_session.errors import Reason
 from duck_cookie_session.session_storage_connector import import_storage
 from duck_cookie_session.token.payload import pack
 from tests.helpers import sent_cookie
@@ -177,6 +181,45 @@ def test_revoke(usage: dict[str, Any]) -> None:
     _run("revoke")["lost_laptop"]("alice")
     assert SessionStore(alice).get("user") is None
     assert SessionStore(bob)["user"] == "bob"
+
+
+def test_an_audit_log(clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    snippet = _run("audit-log")
+    settings = SessionSettings(secret_keys=SECRET, subject_key="user", session_dir="sessions")
+    connector = SessionStorageConnector(
+        SQLiteRevocationList, settings=settings, on_event=snippet["write_down"]
+    )
+    snippet["address"].set("192.0.2.7")
+    try:
+        visitor = connector.set_session(None, {"cart": [1]})
+        token = connector.set_session(visitor, {"user": "alice"})
+        token = connector.update_session(token, {"seen": True})
+        connector.delete_session(token)
+        assert connector.get_session(token) is None
+        connector.delete_subject("alice")
+    finally:
+        connector.close()
+        for handler in snippet["audit"].handlers[:]:
+            snippet["audit"].removeHandler(handler)
+            handler.close()
+    lines = [json.loads(line) for line in Path("audit.jsonl").read_text("utf-8").splitlines()]
+    assert [line["kind"] for line in lines] == [
+        *("begun", "ended", "login", "ended", "refused", "revoked")
+    ]
+    login, refused, revoked = lines[2], lines[4], lines[5]
+    assert (login["subject"], login["before"]) == ("alice", lines[0]["session"])
+    assert (refused["reason"], refused["session"]) == ("ended", login["session"])
+    assert (revoked["scope"], revoked["subject"]) == ("subject", "alice")
+    assert {line["address"] for line in lines} == {"192.0.2.7"}
+
+
+def test_what_to_alert_on_are_words_of_the_log() -> None:
+    words = {word.value for enum in (EventKind, Reason) for word in enum}
+    words |= {"session", "subject", "group", "everything", "before", "clear-all"}
+    rows = _rows(PAGES["docs/audit-log.md"], "lines")
+    assert len(rows) > 5
+    assert {word for row in rows for word in re.findall("`([^`]+)`", row[0])} <= words
 
 
 def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
