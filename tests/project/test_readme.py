@@ -48,6 +48,8 @@ from tests.helpers import sent_cookie
 from tests.helpers.redis_server import RedisServer
 from tests.helpers.sql_servers import SQLServer
 
+pytest_plugins = ["duck_cookie_session.testing.fixtures"]
+
 ROOT = Path(__file__).parents[2]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
@@ -138,6 +140,7 @@ def test_snippets_pass_mypy(tmp_path: Path) -> None:
             continue  # the former are written without types, to be short
         paths.append(tmp_path / f"snippet_{name.replace('-', '_')}.py")
         code = snippet.code.replace("from shop.lists ", "from snippet_own_list ")
+        code = code.replace("from web.settings ", "from snippet_duck ")
         paths[-1].write_text(code, "utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", *paths],
@@ -292,6 +295,29 @@ def test_sql_settings_make_one_list_of_many_nodes(
         node.close()
 
 
+DUCK_SETTINGS = (
+    "DEBUG = AUTO_RELOAD = LOG_TO_FILE = ENABLE_DASHBOARD = False\nSILENT = True\n"
+    "DJANGO_SETTINGS_MODULE = 'duck.etc.structures.projects.testing.web.backend.django."
+    "duckapp.duckapp.settings'\n"
+)
+"""What a new project has, or what keeps it quiet."""
+
+DUCK_USERS = """
+from duck.contrib import auth
+from duck.http.response import HttpResponse
+from duck.urls import path
+
+def who(request):
+    return HttpResponse(str(auth.get_user_id(request)))
+
+def logout(request):
+    auth.logout(request)
+    return HttpResponse("")
+
+urlpatterns = [path("/who", who), path("/logout", logout)]
+"""
+
+
 @pytest.mark.parametrize("name", ["duck", "readme-duck"])
 @pytest.mark.server
 def test_duck_settings_serve_under_duck(name: str, tmp_path: Path) -> None:
@@ -303,10 +329,7 @@ def test_duck_settings_serve_under_duck(name: str, tmp_path: Path) -> None:
     (port,) = _free_ports()[:1]
     files = {
         "__init__": "",
-        "settings": code.replace("/var/lib/shop/sessions", str(sessions))
-        + "DEBUG = AUTO_RELOAD = LOG_TO_FILE = ENABLE_DASHBOARD = False\nSILENT = True\n"
-        + "DJANGO_SETTINGS_MODULE = 'duck.etc.structures.projects.testing.web.backend.django."
-        + "duckapp.duckapp.settings'\n",
+        "settings": code.replace("/var/lib/shop/sessions", str(sessions)) + DUCK_SETTINGS,
         "urls": "from duck.urls import path\nfrom duck.http.response import HttpResponse\n"
         "def view(request):\n"
         "    request.SESSION['seen'] = request.SESSION.get('seen', 0) + 1\n"
@@ -392,20 +415,46 @@ def test_testing(name: str, clean_process: None) -> None:
         found["connector"].close()
 
 
+def _passes(folder: Path, count: str, *options: str, **environment: str) -> None:
+    """Whether the tests in a folder pass, run as by somebody who wrote them."""
+    environment["PYTEST_ADDOPTS"] = ""  # a `--cov` of ours would measure this folder
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:randomly", *options],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(rf"^{count} passed in", done.stdout, re.MULTILINE), done.stdout + done.stderr
+
+
+def test_testing_fixtures(make_session_connector: object, session_clock: object) -> None:
+    _run("testing-fixtures")["test_a_week_later"](make_session_connector, session_clock)
+
+
+@pytest.mark.slow
+def test_testing_duck(tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    files = {
+        "__init__": "",
+        "settings": _code("duck") + DUCK_SETTINGS,
+        "testing": _code("testing-duck-settings"),
+        "urls": DUCK_USERS,
+    }
+    for name, text in files.items():
+        (web / f"{name}.py").write_text(text, "utf-8")
+    (tmp_path / "test_views.py").write_text(_code("testing-duck"), "utf-8")
+    _passes(tmp_path, "1", DUCK_SETTINGS_MODULE="web.testing", SECRET_KEY=SECRET)
+
+
 @pytest.mark.slow
 def test_a_list_of_your_own_passes_the_contract(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "lists.py").write_text(_code("own-list"), "utf-8")
     (tmp_path / "test_lists.py").write_text(_code("own-list-tests"), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:randomly"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},  # a `--cov` of ours would measure this folder
-        capture_output=True,
-        text=True,
-    )
-    assert re.search(r"^2\d passed in", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    _passes(tmp_path, r"2\d")
 
 
 def test_the_list_of_your_own_is_short() -> None:
@@ -417,6 +466,7 @@ DJANGO = """
 import sys
 import django
 from django.conf import settings
+from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -425,22 +475,49 @@ def view(request):
     request.session["seen"] = request.session.get("seen", 0) + 1
     return HttpResponse(request.session["seen"])
 
-urlpatterns = [path("", view)]
+def who(request):
+    return HttpResponse(request.user.get_username() or "nobody")
+
+urlpatterns = [path("", view), path("who", who)]
+
+def ask(client, address=""):
+    return client.get("/" + address, secure=True).content.decode()
 
 if __name__ == "__main__":
     import shop
     own = {name: getattr(shop, name) for name in dir(shop) if name.isupper()}
-    settings.configure(ROOT_URLCONF="views", ALLOWED_HOSTS=["*"], **own)
+    own["INSTALLED_APPS"] += ["django.contrib.auth", "django.contrib.contenttypes"]
+    own["MIDDLEWARE"] += ["django.contrib.auth.middleware.AuthenticationMiddleware"]
+    memory = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    settings.configure(
+        ROOT_URLCONF="views", ALLOWED_HOSTS=["*"], DATABASES={"default": memory}, **own
+    )
     django.setup()
     client = Client()
-    print(*(client.get("/", secure=True).content.decode() for _ in range(3)))
+    print(*(ask(client) for _ in range(3)))
     print(*client.cookies)
     import prepare, revoke
     prepare.with_session(client, _auth_user_id="7", seen=40)
-    print(client.get("/", secure=True).content.decode())
+    print(ask(client))
+    print(client.session["seen"])
     revoke.log_out_everywhere(7)
-    print(client.get("/", secure=True).content.decode())
+    print(ask(client))
+    call_command("migrate", verbosity=0)
+    from django.contrib.auth.models import User
+    alice = User.objects.create_user("alice", password="secret")
+    for client in (Client(), Client()):
+        client.force_login(alice)
+        print(ask(client, "who"))
+    revoke.log_out_everywhere(alice.pk)
+    print(ask(client, "who"))
+    print(client.login(username="alice", password="secret"), ask(client, "who"))
+    client.logout()
+    print(ask(client, "who"))
 """
+DJANGO_SAID = (
+    *("1", "2", "3", "__Host-session", "41", "41", "1"),
+    *("alice", "alice", "nobody", "True", "alice", "nobody"),
+)
 
 
 @pytest.mark.parametrize("name", ["django", "readme-django"])
@@ -460,7 +537,7 @@ def test_django(name: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split() == ["1", "2", "3", "__Host-session", "41", "1"], done.stderr
+    assert tuple(done.stdout.split()) == DJANGO_SAID, done.stderr
     assert (sessions / "revocations.sqlite3").exists()
 
 
