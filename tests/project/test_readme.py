@@ -613,10 +613,8 @@ def test_commands_that_set_up_make_their_own_environment_with_extras_that_exist(
     assert tests[2] in groups
     for line in _commands():
         if line.startswith("pip install "):
-            found = re.fullmatch(
-                r"pip install (?:-e \. --group (\S+)|'duck-cookie-session\[\w+\]'|duck-cookie-session)",
-                line,
-            )
+            released = r"'duck-cookie-session\[\w+\]'|duck-cookie-session"
+            found = re.fullmatch(rf"pip install (?:-e \. --group (\S+)|{released})", line)
             assert found, line
             assert found[1] is None or found[1] in groups
     for extra in re.findall(r"(?:\.|duck-cookie-session)\[(\w+)\]", "".join(PAGES.values())):
