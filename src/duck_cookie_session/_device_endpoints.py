@@ -25,6 +25,18 @@ from .session.steps import Lookup, Steps
 FindHeader = Callable[[str], str | None]
 """Finds a header of the request by its lower-case name; of several, joined by commas."""
 
+HEADERS = (
+    "cookie",
+    "host",
+    "origin",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-secure-session-id",
+    "secure-session-response",
+    "secure-session-skipped",
+)
+"""The headers of a request that are looked at here."""
+
 _NO_STORE = ("Cache-Control", "no-store")
 _SKIPPED = re.compile(r';\s*session_identifier="([A-Za-z0-9_-]{22})"')
 _AGAIN = (

@@ -21,6 +21,7 @@ SECTIONS = (
     "constructor",
     "engine",
     "request",
+    "device",
     "frameworks",
     "duck",
     "lists",

@@ -400,7 +400,7 @@ def _asked(scope: dict[str, Any]) -> list[Any]:
         sent.append(message)
 
     with contextlib.suppress(StopIteration):
-        _site_app(scope, None, send).send(None)  # type: ignore[attr-defined]  # a coroutine it is
+        _site_app(scope, None, send).send(None)
         raise AssertionError("the middleware waits for something")
     return sent
 
