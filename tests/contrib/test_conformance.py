@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from duck_cookie_session.session.judging import Opened
-from tests.contrib.served import COOKIE, SUBJECT_KEY, Client, Site
+from tests.contrib.served import COOKIE, KINDS, SUBJECT_KEY, Client, Site
 
 LIST = "revocations.sqlite3"
 
@@ -100,6 +101,30 @@ def test_login_gives_a_new_id_and_refuses_the_old_one(member: Client) -> None:
         old = member.get("/show", node=node, cookie=f"{COOKIE}={copied}")
         assert old.status == 200
         assert old.state["data"] == {}
+
+
+def test_what_happens_to_a_session_is_told_once(site: Site, client: Client) -> None:
+    client.get("/set", key="color", value="blue")
+    visitor = client.show()["id"]
+    client.get("/login", user="ada")
+    member = client.show()["id"]
+    client.get("/set", key="color", value="red")
+    copied = client.cookie
+    client.get("/logout")
+    client.get("/show", node=1, cookie=f"{COOKIE}={copied}")
+    lines = (site.folder.parent / "events.jsonl").read_text("utf-8").splitlines()
+    about = [line for line in map(json.loads, lines) if line["id"] in (visitor, member)]
+    assert [(line["kind"], line["id"]) for line in about] == [
+        ("begun", visitor),
+        ("ended", visitor),
+        ("login", member),
+        ("saved", member),
+        ("ended", member),
+        ("refused", member),
+    ]
+    assert about[-1]["reason"] == "ended"
+    if site.kind is not KINDS["duck-async"]:  # Duck has its middlewares in threads of their own
+        assert None not in [line["asked"] for line in about]  # told in the request's own context
 
 
 def test_another_user_in_the_same_browser_gets_a_new_id(client: Client) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +17,14 @@ from duck_cookie_session import (
     EventKind,
     InvalidSettings,
     MemoryRevocationList,
+    RevocationListUnavailable,
     SessionEvent,
     SessionStorageConnector,
+    SessionStore,
+    SQLiteRevocationList,
 )
 from duck_cookie_session.errors import Reason
-from tests.helpers import DAY, Clock, Node, make_settings
+from tests.helpers import DAY, Clock, NetworkList, Node, SwitchableList, make_settings
 
 MakeNode = Callable[..., Node]
 told: list[SessionEvent] = []
@@ -97,6 +104,193 @@ def test_revocations_name_their_scope(node: Node) -> None:
         ("everything", None),
     ]
     assert told[0].session_id == session.session_id
+
+
+ACTS: dict[str, tuple[Callable[[Node, SessionStore], Any], Callable[..., Any], list[EventKind]]] = {
+    "save": (
+        lambda node, session: (session.update(n=1), session.save()),
+        lambda node, session: (session.update(n=1), session.async_save())[1],
+        [EventKind.SAVED],
+    ),
+    "logout": (
+        lambda node, session: session.clear(),
+        lambda node, session: session.aclear(),
+        [EventKind.ENDED],
+    ),
+    "logout of another": (
+        lambda node, session: session.delete(node.connector.generate_session_id()),
+        lambda node, session: session.adelete(node.connector.generate_session_id()),
+        [EventKind.ENDED],
+    ),
+    "supersede": (
+        lambda node, session: session.supersede(),
+        lambda node, session: session.asupersede(),
+        [EventKind.REVOKED],
+    ),
+    "delete_other_sessions": (
+        lambda node, session: session.delete_other_sessions(),
+        lambda node, session: session.adelete_other_sessions(),
+        [EventKind.REVOKED],
+    ),
+    "another group": (
+        lambda node, session: (session.update(tenant="zeta"), session.save()),
+        lambda node, session: (session.update(tenant="zeta"), session.async_save())[1],
+        [EventKind.REVOKED, EventKind.SAVED],
+    ),
+    "login as another": (
+        lambda node, session: (session.update(user="bert"), session.save()),
+        lambda node, session: (session.update(user="bert"), session.async_save())[1],
+        [EventKind.ENDED, EventKind.LOGIN],
+    ),
+    "delete_session": (
+        lambda node, session: node.connector.delete_session(session.session_id),
+        lambda node, session: node.connector.adelete_session(session.session_id),
+        [EventKind.ENDED],
+    ),
+    "delete_subject": (
+        lambda node, session: node.connector.delete_subject("anna"),
+        lambda node, session: node.connector.adelete_subject("anna"),
+        [EventKind.REVOKED],
+    ),
+    "delete_group": (
+        lambda node, session: node.connector.delete_group("tenant", "acme"),
+        lambda node, session: node.connector.adelete_group("tenant", "acme"),
+        [EventKind.REVOKED],
+    ),
+    "end_group": (
+        lambda node, session: node.connector.end_group("tenant", "acme"),
+        lambda node, session: node.connector.aend_group("tenant", "acme"),
+        [EventKind.REVOKED],
+    ),
+    "clear_all_sessions": (
+        lambda node, session: node.connector.clear_all_sessions(),
+        lambda node, session: node.connector.aclear_all_sessions(),
+        [EventKind.REVOKED],
+    ),
+    "refused": (
+        lambda node, session: node.request("no token").load(),
+        lambda node, session: node.request("no token").aload(),
+        [EventKind.REFUSED],
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_each_is_told_once_when_it_is_done_by_whoever_did_it(
+    make_node: MakeNode, clock: Clock, act: str, awaited: bool
+) -> None:
+    """Awaited over a list that every question takes to another thread."""
+    revocations = NetworkList(clock)
+    where: list[object] = []
+
+    def on_event(event: SessionEvent) -> None:
+        told.append(event)
+        task = asyncio.current_task() if asyncio._get_running_loop() else None
+        where.append((threading.get_ident(), task))
+
+    node = make_node(revocations, on_event=on_event, group_keys=("tenant",))
+    session = node.request(node.start(user="anna", tenant="acme"))
+    assert session["user"] == "anna"
+    plain, twin, expected = ACTS[act]
+    told.clear()
+    where.clear()
+    if awaited:
+
+        async def main() -> object:
+            await twin(node, session)
+            return threading.get_ident(), asyncio.current_task()
+
+        here = asyncio.run(main())
+    else:
+        plain(node, session)
+        here = threading.get_ident(), None
+    assert kinds() == expected
+    assert set(where) == {here}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_exception_in_it_harms_none_of_them(
+    make_node: MakeNode, clock: Clock, caplog: pytest.LogCaptureFixture, act: str, awaited: bool
+) -> None:
+    def fails(event: SessionEvent) -> None:
+        told.append(event)
+        raise RuntimeError("the audit log is full")
+
+    node = make_node(NetworkList(clock), on_event=fails, group_keys=("tenant",))
+    session = node.request(node.start(user="anna", tenant="acme"))
+    assert session["user"] == "anna"
+    plain, twin, expected = ACTS[act]
+    told.clear()
+    caplog.clear()
+    if awaited:
+
+        async def main() -> None:
+            await twin(node, session)
+
+        asyncio.run(main())
+    else:
+        plain(node, session)
+    assert kinds() == expected
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert logged == [f"on_event failed for a session event ({kind.value})" for kind in expected]
+
+
+@pytest.mark.parametrize("act", sorted(ACTS.keys() - {"refused"}))
+def test_what_the_list_did_not_do_is_not_told(make_node: MakeNode, clock: Clock, act: str) -> None:
+    revocations = SwitchableList(clock)
+    node = make_node(revocations, on_event=told.append, group_keys=("tenant",))
+    session = node.request(node.start(user="anna", tenant="acme"))
+    assert session["user"] == "anna"
+    told.clear()
+    revocations.down = True
+    with pytest.raises(RevocationListUnavailable):
+        ACTS[act][0](node, session)
+    assert told == []
+
+
+def test_a_list_that_went_back_in_time_is_told_once(
+    make_node: MakeNode, clock: Clock, tmp_path: Path
+) -> None:
+    node = make_node(SQLiteRevocationList(tmp_path, clock=clock), on_event=told.append)
+    node.connector.delete_subject("bert")
+    node.connector.close()
+    file = tmp_path / "revocations.sqlite3"
+    copy = file.read_bytes()
+    node = make_node(SQLiteRevocationList(tmp_path, clock=clock), on_event=told.append)
+    node.connector.delete_subject("bert")
+    tokens = [node.start(user=n) for n in range(3)]
+    node.connector.close()
+    for other in tmp_path.iterdir():
+        other.unlink()
+    file.write_bytes(copy)
+    node = make_node(SQLiteRevocationList(tmp_path, clock=clock), on_event=told.append)
+    told.clear()
+    assert [node.read(token) for token in tokens] == [None] * 3
+    assert kinds() == [
+        EventKind.ROLLED_BACK,
+        EventKind.REFUSED,
+        EventKind.REFUSED,
+        EventKind.REFUSED,
+    ]
+    assert [event.reason for event in told[1:]] == [Reason.FORGOTTEN] + [Reason.ALL_REVOKED] * 2
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_without_a_callable_nothing_of_it_runs(make_node: MakeNode, clock: Clock, act: str) -> None:
+    node = make_node(NetworkList(clock), group_keys=("tenant",))
+    session = node.request(node.start(user="anna", tenant="acme"))
+    assert session["user"] == "anna"
+    ran: set[str] = set()
+    sys.setprofile(lambda frame, event, argument: ran.add(frame.f_code.co_filename))
+    try:
+        ACTS[act][0](node, session)
+    finally:
+        sys.setprofile(None)
+    files = {Path(name).name for name in ran}
+    assert files & {"connector.py", "store.py"}
+    assert "events.py" not in files
 
 
 def test_refusals_name_their_reason(node: Node) -> None:

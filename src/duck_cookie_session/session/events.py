@@ -30,7 +30,7 @@ class EventKind(Enum):
     BOUND = "bound"
     """A session was bound to a device."""
     REFUSED = "refused"
-    """A token or a save: see `reason`."""
+    """A token, or a save of a session that was revoked meanwhile: see `reason`."""
     ROLLED_BACK = "rolled back"
     """The list forgot a part of its history, so everything was revoked."""
 

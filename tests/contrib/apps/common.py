@@ -5,10 +5,15 @@ The settings come from the environment, so that two processes can be nodes of on
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from duck_cookie_session import SessionEvent
 
 SUBJECT_KEY = "_auth_user_id"
 COOKIE = "session_id"
@@ -18,6 +23,7 @@ LIST_URL = os.environ.get("SITE_LIST", "")
 LIST = "redis.RedisRevocationList" if LIST_URL.startswith("redis") else "sql.SQLRevocationList"
 LIST = f"duck_cookie_session.revocation.{LIST}"
 LIST_SETTINGS = {"SESSION_STORAGE": LIST, "SESSION_REVOCATION_URL": LIST_URL} if LIST_URL else {}
+SETTINGS = {"SESSION_ON_EVENT": "common.tell", **LIST_SETTINGS}
 PORT = int(os.environ.get("SITE_PORT", "0"))
 ASYNC = bool(os.environ.get("SITE_ASYNC"))
 
@@ -55,8 +61,26 @@ class Asked(NamedTuple):
     logout: Callable[[], None]
 
 
+_number = itertools.count()
+_asked: ContextVar[int | None] = ContextVar("_asked", default=None)
+
+
+def tell(event: SessionEvent) -> None:
+    """Write down what a session's event tells, and in whose request that was."""
+    line = {
+        "kind": event.kind.value,
+        "id": event.session_id,
+        "previous": event.previous_id,
+        "reason": event.reason and event.reason.value,
+        "asked": _asked.get(),
+    }
+    with (Path(FOLDER).parent / "events.jsonl").open("a") as file:  # of all processes
+        file.write(json.dumps(line) + "\n")
+
+
 def answer(path: str, asked: Asked) -> Answer:
     """What the application answers."""
+    _asked.set(next(_number))
     return VIEWS[path](asked) if path in VIEWS else Answer(404, ["nothing here"])
 
 

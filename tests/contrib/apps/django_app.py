@@ -27,7 +27,7 @@ settings.configure(
     SESSION_DIR=common.FOLDER,
     LOGGING_CONFIG=None,
     USE_TZ=True,
-    **common.LIST_SETTINGS,
+    **common.SETTINGS,
 )
 django.setup()
 

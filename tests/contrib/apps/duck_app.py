@@ -42,7 +42,7 @@ if os.environ.get("SITE_TAKE_OVER"):
     sys.path.append(str(Path(__file__).parent.parent / "migration"))
     SETTINGS["SESSION_COOKIE_NAME"] = "new_session"
     SETTINGS["MIDDLEWARES"] = [*SETTINGS["MIDDLEWARES"], "of_duck.TakeOver"]
-SETTINGS.update(common.LIST_SETTINGS)
+SETTINGS.update(common.SETTINGS)
 
 
 def view(request: Any) -> Any:

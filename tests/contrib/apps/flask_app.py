@@ -16,6 +16,7 @@ app.config.update(
     SESSION_DIR=common.FOLDER,
     SESSION_COOKIE_NAME=common.COOKIE,
     SESSION_SUBJECT_KEY=common.SUBJECT_KEY,
+    **common.SETTINGS,
 )
 app.session_interface = CookieSessionInterface()
 

@@ -49,6 +49,7 @@ settings = SessionSettings(
     cookie_secure=False,
     subject_key=common.SUBJECT_KEY,
     session_dir=common.FOLDER,
+    on_event=common.tell,
     revocation_url=common.LIST_URL or None,
 )
 given: dict[str, Any] = {"settings": settings}

@@ -38,6 +38,7 @@ settings = SessionSettings(
     cookie_secure=False,
     subject_key=common.SUBJECT_KEY,
     session_dir=common.FOLDER,
+    on_event=common.tell,
 )
 connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
 
