@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from django.conf import settings
 
 from tests.helpers import SECRET, NetworkList
+from tests.helpers.device_browser import Answer, DeviceBrowser, signed
 
 sys.path.append(str(Path(__file__).parent / "migration"))
 
@@ -40,12 +42,13 @@ from django.core.management import call_command
 from django.db.models import TextChoices
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.test import AsyncRequestFactory, RequestFactory
+from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.test.utils import (
     override_settings,
     setup_test_environment,
     teardown_test_environment,
 )
+from django.urls import re_path
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
@@ -146,6 +149,12 @@ def test_without_a_folder_the_error_says_so() -> None:
         get_connector()
 
 
+BOUND = {
+    "SESSION_DEVICE_BINDING": "offer",
+    "SESSION_COOKIE_NAME": "__Host-session",
+    "SESSION_COOKIE_SECURE": True,
+    "MIDDLEWARE": ["duck_cookie_session.contrib.django.SessionMiddleware"],
+}
 WRONG: dict[str, dict[str, Any]] = {
     "SESSION_ABSOLUTE_AGE": {"SESSION_ABSOLUTE_AGE": 0},
     "SESSION_DIR": {"SESSION_DIR": None, "SESSION_STORAGE": SQLiteRevocationList},
@@ -155,6 +164,10 @@ WRONG: dict[str, dict[str, Any]] = {
     "not a revocation list": {"SESSION_STORAGE": "django.http.HttpResponse"},
     "can't be imported": {"SESSION_STORAGE": "of.nothing"},
     "not a class": {"SESSION_STORAGE": 7},
+    "a __Host- name": BOUND | {"SESSION_COOKIE_NAME": "sessionid"},
+    "SESSION_COOKIE_SECURE": BOUND | {"SESSION_COOKIE_SECURE": False},
+    "answers no browser": BOUND
+    | {"MIDDLEWARE": ["django.contrib.sessions.middleware.SessionMiddleware"]},
 }
 
 
@@ -433,6 +446,21 @@ def test_a_save_of_its_own_within_a_late_request_is_refused() -> None:
     late["b"] = 1
     with pytest.raises(UpdateError):
         late.save()
+
+
+def test_a_late_request_that_awaits_its_session_sends_no_cookie() -> None:
+    session = started(a=1)
+    factory = AsyncRequestFactory()
+    factory.cookies[COOKIE] = session.session_key
+    session.flush()
+
+    async def view(request: Any) -> HttpResponse:
+        await request.session.aload()
+        request.session["b"] = 1
+        return HttpResponse()
+
+    answered = asyncio.run(SessionMiddleware(view)(factory.get("/")))
+    assert COOKIE not in answered.cookies
 
 
 @pytest.mark.parametrize("middleware", [SessionMiddleware, DjangosOwn])
@@ -864,3 +892,41 @@ def test_the_helpers_for_tests_read_djangos_response() -> None:
     assert read_session(connector, written) == {"seen": 5}
     assert read_session(connector, serve(lambda session: session.flush(), token)) == {}
     assert read_session(connector, serve(lambda session: session.get("seen"))) is None
+
+
+# Bound to the device; the stories are in tests/device.
+
+
+class Urls:
+    """What ROOT_URLCONF is there."""
+
+    @staticmethod
+    def login(request: Any) -> HttpResponse:
+        request.session["_auth_user_id"] = "7"
+        return HttpResponse()
+
+    urlpatterns = (re_path("^login$", login),)
+
+
+def test_the_answers_to_a_browser_that_binds_sessions_stand_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with override_settings(**BOUND, ROOT_URLCONF=Urls, SESSION_SAVE_EVERY_REQUEST=True):
+        client = Client()
+        offered = client.get("/login")["Secure-Session-Registration"]
+        browser = DeviceBrowser(lambda *_: Answer(200, [], b""), time.time)
+        browser.take(Answer(200, [("Secure-Session-Registration", offered)], b""))
+        (offer,) = browser.offers
+        response = signed(offer.private, offer.challenge, with_key=True)
+        headers = {"Secure-Session-Response": response}
+        answer = client.post("/.session-device/registration", headers=headers)
+        assert answer.status_code == 200
+        kinds = [name[: -len("-12345678")] for name in answer.cookies]
+        assert kinds == ["__Host-session-key", "__Host-session-proof"]
+        caplog.clear()
+        headers = {"Sec-Secure-Session-Id": answer.json()["session_identifier"]}
+        answer = client.post("/.session-device/refresh", headers=headers)
+    assert answer.status_code == 403
+    assert not answer.cookies
+    # Django logs such an answer as a warning; this one is how each renewal begins.
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -141,7 +141,7 @@ def under_asgi(connector: SessionStorageConnector) -> Send:
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": body.encode()})
 
-    return over_asgi(CookieSessionMiddleware(application, connector=connector))
+    return over_asgi(CookieSessionMiddleware(application, connector=connector), split=True)
 
 
 def under_flask(connector: SessionStorageConnector) -> Send:
@@ -189,8 +189,12 @@ def over_wsgi(app: Any) -> Send:
     return send
 
 
-def over_asgi(app: Any) -> Send:
-    """To an ASGI application in this process."""
+def over_asgi(app: Any, *, split: bool = False) -> Send:
+    """To an ASGI application in this process.
+
+    Args:
+        split: whether each cookie comes in a line of its own, as HTTP/2 may bring them (RFC 9113).
+    """
 
     def send(method: str, path: str, headers: dict[str, str]) -> Answer:
         path, _, query = path.partition("?")
@@ -198,7 +202,7 @@ def over_asgi(app: Any) -> Send:
         lines = [
             (name.lower().encode(), line.encode())
             for name, value in headers.items()
-            for line in (value.split("; ") if name == "Cookie" else [value])
+            for line in (value.split("; ") if split and name == "Cookie" else [value])
         ]
         scope = {
             "type": "http",
@@ -213,10 +217,12 @@ def over_asgi(app: Any) -> Send:
         async def take(message: Any) -> None:
             messages.append(message)
 
+        asked: list[Any] = [{"type": "http.request", "body": b"", "more_body": False}]
+
         async def give() -> Any:
-            if messages:
+            if not asked:
                 await asyncio.Event().wait()  # the browser stays
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return asked.pop()
 
         asyncio.run(app(scope, give, take))
         headers_of = [(name.decode(), value.decode()) for name, value in messages[0]["headers"]]

@@ -14,8 +14,9 @@ from ...session.connector import SessionStorageConnector
 from ...session.duck import DUCK_SUBJECT_KEY, import_storage
 from ...session.process import offer, register
 from ...session.storage import StorageClass, check_storage
-from ...settings import SessionSettings, refuse_device_binding
+from ...settings import SessionSettings
 
+DJANGOS_OWN = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS = ("SESSION_", "SECRET_KEY")  # of Django's settings; others may warn when they are looked at
 
 _connector: SessionStorageConnector | None = None
@@ -52,7 +53,11 @@ def read_settings() -> tuple[SessionSettings, StorageClass]:
         default = _use_database(given)
     settings = SessionSettings.from_mapping(given, subject_key=DUCK_SUBJECT_KEY)
     storage = import_storage(given.get("SESSION_STORAGE", default))
-    refuse_device_binding(settings, "Django")
+    if settings.device_binding != "off" and DJANGOS_OWN in django_settings.MIDDLEWARE:
+        raise InvalidSettings(
+            f"SESSION_DEVICE_BINDING is 'offer', and MIDDLEWARE has {DJANGOS_OWN!r}, which answers "
+            'no browser. Put "duck_cookie_session.contrib.django.SessionMiddleware" in its place.'
+        )
     check_storage(storage, settings)
     return settings, storage
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
@@ -10,6 +12,7 @@ from django.core import mail
 from django.http import HttpResponse
 
 from ..._cookie import Written, find_cookie
+from ..._device_endpoints import device_answer, environ_header
 from ..._log import logger
 from ...errors import InvalidSettings, RevocationListUnavailable
 from ...response import (
@@ -50,13 +53,23 @@ class SessionMiddleware(DjangoSessionMiddleware):
                 'Django and would save nothing. Put "duck_cookie_session.contrib.django" there.'
             )
 
-    def process_request(self, request: Any) -> None:
-        """Give the request its session."""
+    def process_request(self, request: Any) -> HttpResponse | None:
+        """Give the request its session; or answer a browser that binds sessions to its device."""
         # Not request.COOKIES: of two cookies of one name it has the last, blanks stripped.
+        header = functools.partial(environ_header, request.META)
         name = django_settings.SESSION_COOKIE_NAME
-        request.session = self.SessionStore(find_cookie(request.META.get("HTTP_COOKIE", ""), name))
-        if isinstance(request.session, SessionStore):
-            request.session._request.phase = Phase.OPEN
+        session = request.session = self.SessionStore(find_cookie(header("cookie") or "", name))
+        if not isinstance(session, SessionStore):
+            return None
+        answer = device_answer(session._request, request.method, request.path, header)
+        if answer is None:
+            session._request.phase = Phase.OPEN
+            return None
+        session.close()  # nothing of it is saved
+        response = HttpResponse(answer.body, status=answer.status)
+        response._has_been_logged = True  # a renewal begins with a 403; what is refused we log
+        _put(response, answer.headers)
+        return response
 
     async def __acall__(self, request: Any) -> Any:
         """One request of an asynchronous server, which may cancel it at any time."""
@@ -76,6 +89,8 @@ class SessionMiddleware(DjangoSessionMiddleware):
         if not isinstance(session, SessionStore):
             return super().process_response(request, response)
         known = session._request
+        if known.phase is Phase.CLOSED:  # answered in the application's place
+            return response
         # Django's test runner sets DEBUG to False, and gives mail a list of what was sent.
         known.debug = django_settings.DEBUG or hasattr(mail, "outbox")
         failed = response.status_code >= SERVER_ERROR
@@ -95,9 +110,13 @@ class SessionMiddleware(DjangoSessionMiddleware):
             return HttpResponse(UNAVAILABLE_BODY, status=503, headers=dict(UNAVAILABLE_HEADERS))
         session.close()
         vary, cache_control = response.get("Vary"), response.get("Cache-Control")
-        for name, value in headers_of(known, vary, cache_control):
-            if name == "Set-Cookie":  # not response.set_cookie(): it adds Expires to the line
-                response.cookies[django_settings.SESSION_COOKIE_NAME] = Written(value)
-            else:
-                response.headers[name] = value
+        _put(response, headers_of(known, vary, cache_control))
         return response
+
+
+def _put(response: Any, headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
+        if name == "Set-Cookie":  # not response.set_cookie(): it adds Expires to the line
+            response.cookies[value.partition("=")[0]] = Written(value)
+        else:
+            response.headers[name] = value

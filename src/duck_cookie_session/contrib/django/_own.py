@@ -76,3 +76,8 @@ class OwnCalls(ABC):
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
         await adelete_other_sessions(self._request, await self._aget_session())
+
+    @property
+    def device_bound(self) -> bool:
+        """Whether it is bound to a device, a proof of whose key came with this request."""
+        return self._request.device_bound(self._get_session())

@@ -155,9 +155,8 @@ class SessionStore(OwnCalls, SessionBase):
         data: dict[Any, Any] | None = self.__dict__.get("_session_cache")
         self._request.accessed = True
         if data is None:
-            data = {}
-            if no_load or not self.session_key:
-                given = self._request.token
+            data, given = {}, self._request.token
+            if no_load or not given or len(given) < SHORTEST_KEY:
                 self._request.begin(None)
                 if given is not None and not no_load:
                     self._request.found = NO_KEY
@@ -190,12 +189,14 @@ class SessionStore(OwnCalls, SessionBase):
     def exists(self, session_key: str | None) -> bool:
         """Whether a token is live; the list is asked."""
         self._request.accessed = True  # what it says goes into the response
-        return self._request.run(self._request.connector.exists_steps(session_key))
+        request, ask = self._request, self._request.connector.exists_steps
+        return request.run(ask(session_key, request.cookies))
 
     async def aexists(self, session_key: str | None) -> bool:
         """`exists`, awaitable."""
         self._request.accessed = True
-        return await self._request.arun(self._request.connector.exists_steps(session_key))
+        request, ask = self._request, self._request.connector.exists_steps
+        return await request.arun(ask(session_key, request.cookies))
 
     # Saving.
 
