@@ -74,6 +74,12 @@ def test_what_the_wheel_holds(built: Path) -> None:
     needed = [line for line in told.get_all("Requires-Dist") or [] if "extra ==" not in line]
     assert sorted(re.match(r"\w+", line)[0] for line in needed) == ["cryptography", "msgpack"]  # type: ignore[index]  # they match
     assert told["License-Expression"] == "MIT"
+    # On a package index the README stands alone.
+    text = str(told.get_payload())
+    assert text.startswith("# duck-cookie-session\n")
+    assert "pip install" in text
+    assert "`docs/start.md`" in text
+    assert not re.findall(r"\]\((?!https?:)|<(?:img|picture|source) ", text)
 
 
 def test_the_sdist_holds_the_tests_and_documents(built: Path) -> None:
