@@ -486,6 +486,44 @@ def test_eight_processes_at_once_on_a_file_that_none_has_made(directory):
     the_list.close()
 
 
+def half_emptied(file: Path, aside: Path) -> None:
+    """Write the file's first page as whoever empties the log does: it speaks of later pages too."""
+    aside.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{file}{suffix}", aside / f"list{suffix}")
+    whole = sqlite3.connect(aside / "list")
+    whole.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole.close()
+    # By a process of its own: closing the file in this one would drop SQLite's locks.
+    writing = f"conv=notrunc bs=4096 count=1 status=none if={aside}/list of={file}"
+    subprocess.run(["dd", *writing.split()], check=True)
+
+
+def test_a_list_is_opened_while_another_process_empties_the_log(make_sqlite, directory, tmp_path):
+    the_list = make_sqlite()
+    scopes = [session(number) for number in range(300)]
+    for scope in scopes:
+        the_list.end(scope)
+    half_emptied(file_of(directory), tmp_path / "aside")
+    other = make_sqlite()
+    assert epochs_of(other, scopes[0], scopes[-1]) == (LAST_EPOCH, LAST_EPOCH)
+    assert other.raise_epoch(SCOPES.everything)
+    assert the_list.lookup((SCOPES.everything,)).epochs[0]
+
+
+def test_two_processes_that_empty_the_log_at_once_lock_nobody_out(make_sqlite, directory, tmp_path):
+    the_list, other = make_sqlite(), make_sqlite(busy_timeout=0.5)
+    log = Path(f"{file_of(directory)}-wal")
+    for number in range(200):
+        the_list.end(session(number))
+        other.end(session(number))
+    assert log.stat().st_size > 1_000_000  # a purge empties it then
+    half_emptied(file_of(directory), tmp_path / "aside")
+    the_list.purge()
+    assert other.raise_epoch(SCOPES.everything)
+    assert log.stat().st_size < 100_000
+
+
 def test_threads_that_read_write_and_close_at_once(make_sqlite):
     the_list = make_sqlite()
 

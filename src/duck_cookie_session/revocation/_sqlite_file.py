@@ -142,9 +142,12 @@ class Database:
         if log is None or log[2] < (self._try_at // _EARLY if early else self._try_at):
             return
         self._try_at = log[2] + _LONG_LOG
-        with contextlib.suppress(sqlite3.Error):  # tried again later; a full disk is met by raises
+        try:
             self._empty_log(busy_timeout)
             self._try_at = _LONG_LOG
+        except sqlite3.Error:  # tried again later; a full disk is met by raises
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")  # or nobody else could write
         self.raised.clear()  # the file may have become another meanwhile
         self.seen = signature(self.path)
 
@@ -310,6 +313,9 @@ def _schema_cookie(path: Path) -> int:
     # SQLite reads it: a file of ours that is opened beside it and closed drops the process's locks.
     address = path.as_uri() + "?mode=ro&immutable=1"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as alone:
+        # While a log is emptied, the first page may speak of others that are still to be written,
+        # which SQLite takes for damage unless told this.
+        alone.execute("PRAGMA writable_schema = ON")
         return int(alone.execute("PRAGMA schema_version").fetchone()[0])
 
 
