@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -856,12 +857,16 @@ def test_other_engines_go_through() -> None:
     assert response.cookies[COOKIE].value
 
 
-def test_the_old_session_is_read_one_last_time() -> None:
-    from django.contrib.sessions.backends.db import SessionStore as OldSession
-    from of_django import take_over
+@pytest.mark.parametrize("engine", ["db", "cache", "cached_db", "signed_cookies"])
+def test_the_old_session_is_read_one_last_time(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import of_django
 
+    module = import_module(f"django.contrib.sessions.backends.{engine}")
+    monkeypatch.setattr(of_django, "OldSession", module.SessionStore)
     call_command("migrate", verbosity=0)
-    old = OldSession()
+    old = module.SessionStore()
     old["a"] = 1
     old.save()
     seen: list[Any] = []
@@ -875,13 +880,13 @@ def test_the_old_session_is_read_one_last_time() -> None:
             seen.append(given.session.get("a"))
             return HttpResponse()
 
-        return SessionMiddleware(take_over(view))(request)
+        return SessionMiddleware(of_django.take_over(view))(request)
 
     response = ask(sessionid=old.session_key)
     assert response.cookies["sessionid"].value == ""
     ask(session_id=token_of(response))
     ask(sessionid=old.session_key)
-    assert seen == [1, 1, None]
+    assert seen == [1, 1, 1 if engine == "signed_cookies" else None]
 
 
 @override_settings(SESSION_STORAGE="duck_cookie_session.testing.MemoryListForTests")
