@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -24,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from .._jws import Flaw, JWSRefused, decoded, take_apart
 from ..errors import DeviceReason
 
 MAX_JWS = 4096
@@ -33,7 +31,12 @@ MAX_CHALLENGE = 1024
 """Most characters of a challenge."""
 
 _ECDSA = ECDSA(SHA256())
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_REASONS = {
+    Flaw.TOO_LONG: DeviceReason.TOO_LONG,
+    Flaw.MALFORMED: DeviceReason.MALFORMED,
+    Flaw.SPELLING: DeviceReason.SPELLING,
+    Flaw.CRITICAL: DeviceReason.TYPE,
+}
 
 
 class ProofRefused(ValueError):
@@ -104,29 +107,25 @@ class _Proof:
     __slots__ = ("_signature", "_signed", "challenge", "header")
 
     def __init__(self, jws: str) -> None:
-        if len(jws) > MAX_JWS:
-            raise ProofRefused(DeviceReason.TOO_LONG)
-        parts = _COMPACT.fullmatch(jws)
-        if parts is None:
-            raise ProofRefused(DeviceReason.MALFORMED)
-        self.header = _object(parts[1])
+        try:
+            parts = take_apart(jws, MAX_JWS)
+        except JWSRefused as refused:
+            raise ProofRefused(_REASONS[refused.flaw]) from None
+        self.header = parts.header
         if self.header.get("alg") != "ES256":
             raise ProofRefused(DeviceReason.ALGORITHM)
         if self.header.get("typ") != "dbsc+jwt":
             raise ProofRefused(DeviceReason.TYPE)
-        # RFC 7515 section 4.1.11: understand all that it names, or refuse.
-        if "crit" in self.header:
-            raise ProofRefused(DeviceReason.TYPE)
-        challenge = _object(parts[2]).get("jti")
+        challenge = parts.payload.get("jti")
         if not isinstance(challenge, str) or not challenge.isascii():
             raise ProofRefused(DeviceReason.NO_CHALLENGE)
         if not 0 < len(challenge) <= MAX_CHALLENGE:
             raise ProofRefused(DeviceReason.NO_CHALLENGE)
         self.challenge = challenge
-        self._signature = _decoded(parts[3])
+        self._signature = parts.signature
         if len(self._signature) != 64:
             raise ProofRefused(DeviceReason.SIGNATURE)
-        self._signed = f"{parts[1]}.{parts[2]}".encode("ascii")
+        self._signed = parts.signed
 
     def answers(self, challenge: str) -> None:
         if not hmac.compare_digest(self.challenge.encode("ascii"), challenge.encode("utf-8")):
@@ -153,45 +152,7 @@ def _key_of(jwk: Any) -> DeviceKey:
     x, y = jwk.get("x"), jwk.get("y")
     if not isinstance(x, str) or not isinstance(y, str) or len(x) != 43 or len(y) != 43:
         raise ProofRefused(DeviceReason.NO_KEY)
-    return DeviceKey(_decoded(x) + _decoded(y))
-
-
-def _decoded(text: str) -> bytes:
-    """The bytes of base64url without padding (RFC 7515 section 2), in its one spelling."""
     try:
-        spelled = text.encode("ascii")
-        data = urlsafe_b64decode(spelled + b"=" * (-len(spelled) % 4))
-    except ValueError:
-        raise ProofRefused(DeviceReason.SPELLING) from None
-    if urlsafe_b64encode(data).rstrip(b"=") != spelled:
-        raise ProofRefused(DeviceReason.SPELLING)
-    return data
-
-
-def _object(part: str) -> dict[str, Any]:
-    """A part as a JSON object (RFC 7515 section 4), whose names must differ."""
-    data = _decoded(part)
-    try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number
-        )
-    except RecursionError:
-        raise ProofRefused(DeviceReason.MALFORMED) from None
-    except ProofRefused:
-        raise
-    except ValueError:
-        raise ProofRefused(DeviceReason.MALFORMED) from None
-    if not isinstance(value, dict):
-        raise ProofRefused(DeviceReason.MALFORMED)
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ProofRefused(DeviceReason.MALFORMED)
-    return value
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ProofRefused(DeviceReason.MALFORMED)
+        return DeviceKey(decoded(x) + decoded(y))
+    except JWSRefused as refused:
+        raise ProofRefused(_REASONS[refused.flaw]) from None
