@@ -118,6 +118,31 @@ class DeviceReason(Enum):
     NO_LIST = "list did not answer"
 
 
+class LogoutReason(Enum):
+    """Why a provider's logout token was not carried out: logged and counted, never told to it."""
+
+    MALFORMED = "malformed"
+    """No form with one `logout_token`, or that is no signed JWT; or what it needs is not there."""
+    ALGORITHM = "algorithm"
+    """Signed by an algorithm that is not allowed, or not at all."""
+    TYPE = "type"
+    """It says that it is another kind of token."""
+    NO_KEY = "no key"
+    """None of the provider's keys made it."""
+    SIGNATURE = "signature"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    """Meant for other clients."""
+    TIME = "time"
+    """Expired, from the future, or good for longer than it can be remembered."""
+    EVENT = "event"
+    """Not about a logout, or with the nonce of a login."""
+    REPEATED = "repeated"
+    """Carried out before."""
+    KEYS_UNAVAILABLE = "keys unavailable"
+    """The provider's keys can't be had: answered 503."""
+
+
 class TokenRefused(SessionError):
     """A token was not accepted. Internal to the library.
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from duck_cookie_session import SQLiteRevocationList, session_headers
 from duck_cookie_session.contrib.prometheus import SessionCollector
-from duck_cookie_session.errors import DeviceReason, Reason
+from duck_cookie_session.errors import DeviceReason, LogoutReason, Reason
 from duck_cookie_session.session.stats import COUNTED, NOT_SAVED
 
 
@@ -36,6 +36,10 @@ def test_every_counter_is_there_from_the_start(node: Node) -> None:
         **{
             f'duck_cookie_session_device_refused_total{{reason="{one.value}"}}': 0.0
             for one in DeviceReason
+        },
+        **{
+            f'duck_cookie_session_provider_logouts_refused_total{{reason="{one.value}"}}': 0.0
+            for one in LogoutReason
         },
         **{
             f'duck_cookie_session_not_saved_total{{reason="{one}"}}': 0.0
@@ -78,7 +82,7 @@ def test_each_counter_has_its_help_and_type(node: Node) -> None:
     registry = CollectorRegistry()
     registry.register(SessionCollector(node.connector))
     text = generate_latest(registry).decode()
-    for name in (*COUNTED, "refused", "device_refused", "not_saved"):
+    for name in (*COUNTED, "refused", "device_refused", "provider_logouts_refused", "not_saved"):
         assert f"# TYPE duck_cookie_session_{name}_total counter" in text
         assert f"# HELP duck_cookie_session_{name}_total " in text
 

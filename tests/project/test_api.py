@@ -424,7 +424,7 @@ def test_modules_that_are_not_api_are_marked_so() -> None:
         *("revocation.book", "revocation.redis", "revocation.sql", "revocation.sqlite"),
         *("testing", "testing.contract", "testing.fixtures"),
         *("contrib", "contrib.asgi", "contrib.django", "contrib.django.apps", "contrib.duck"),
-        *("contrib.flask", "contrib.prometheus"),
+        *("contrib.flask", "contrib.oidc", "contrib.prometheus"),
     }
 
 

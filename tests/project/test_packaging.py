@@ -106,7 +106,7 @@ def test_it_imports_without_any_framework(python: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("revocation.redis", "redis"), ("revocation.sql", "sql")],
+    [("revocation.redis", "redis"), ("revocation.sql", "sql"), ("contrib.oidc", "oidc")],
 )
 def test_what_needs_an_extra_says_so(python: Path, tmp_path: Path, module: str, extra: str) -> None:
     program = (

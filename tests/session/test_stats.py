@@ -12,7 +12,7 @@ from duck_cookie_session import (
     SessionStore,
     session_headers,
 )
-from duck_cookie_session.errors import DeviceReason, Reason
+from duck_cookie_session.errors import DeviceReason, LogoutReason, Reason
 from duck_cookie_session.session.stats import COUNTED, NOT_SAVED, Stats
 from tests.helpers import DAY, LOOKED_AT, Clock, Node, SwitchableList
 
@@ -20,7 +20,7 @@ from tests.helpers import DAY, LOOKED_AT, Clock, Node, SwitchableList
 def counted(node: Node) -> dict[str, Any]:
     """What is not zero."""
     found: dict[str, Any] = dict(node.connector.stats())
-    for name in ("refused", "device_refused", "not_saved"):
+    for name in ("refused", "device_refused", "provider_logouts_refused", "not_saved"):
         found[name] = {reason: n for reason, n in found[name].items() if n}
     return {name: number for name, number in found.items() if number}
 
@@ -30,6 +30,7 @@ def test_all_names_are_there_from_the_start() -> None:
     assert Stats().as_dict() == zeros | {
         "refused": dict.fromkeys((reason.value for reason in Reason), 0),
         "device_refused": dict.fromkeys((reason.value for reason in DeviceReason), 0),
+        "provider_logouts_refused": dict.fromkeys((reason.value for reason in LogoutReason), 0),
         "not_saved": dict.fromkeys(NOT_SAVED.values(), 0),
     }
 

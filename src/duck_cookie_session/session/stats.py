@@ -8,6 +8,7 @@ from .._counting import Tally, Timings
 from ..errors import (
     DeviceReason,
     InvalidArgument,
+    LogoutReason,
     Reason,
     SessionError,
     SessionExpired,
@@ -25,6 +26,7 @@ COUNTED = (
     "bound",  # sessions bound to a device
     "device_registered",  # registrations answered with a proof
     "device_refreshed",  # proofs renewed
+    "provider_logouts",  # logouts that an identity provider announced, carried out
     "forgotten",  # times that the list was found to have gone back in time
     "unreachable",  # calls that the revocation list did not answer
 )
@@ -55,6 +57,7 @@ class Stats:
         self._counts = {name: Tally() for name in COUNTED}
         self._refused = {reason: Tally() for reason in Reason}
         self._device_refused = {reason: Tally() for reason in DeviceReason}
+        self._logouts_refused = {reason: Tally() for reason in LogoutReason}
         self._not_saved = {kind: Tally() for kind in NOT_SAVED}
         self.count_read: Callable[[], int] = self._counts["read"].add
         self.count_cached: Callable[[], int] = self._counts["read_from_cache"].add
@@ -72,6 +75,10 @@ class Stats:
         """Count a registration or renewal of a device that was refused, by its reason."""
         self._device_refused[reason].add()
 
+    def count_logout_refused(self, reason: LogoutReason) -> None:
+        """Count a logout token of an identity provider that was refused, by its reason."""
+        self._logouts_refused[reason].add()
+
     def count_not_saved(self, error: SessionError) -> None:
         """Count a response whose session was not saved, by the kind of error."""
         self._not_saved[type(error)].add()
@@ -82,6 +89,9 @@ class Stats:
         counts["refused"] = {reason.value: tally.value() for reason, tally in self._refused.items()}
         counts["device_refused"] = {
             reason.value: tally.value() for reason, tally in self._device_refused.items()
+        }
+        counts["provider_logouts_refused"] = {
+            reason.value: tally.value() for reason, tally in self._logouts_refused.items()
         }
         counts["not_saved"] = {
             NOT_SAVED[kind]: tally.value() for kind, tally in self._not_saved.items()

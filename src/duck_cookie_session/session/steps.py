@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..errors import RevocationListUnavailable
 from ..revocation.base import RevocationList, Standing, Witness
@@ -97,7 +97,16 @@ class RaiseIfForgotten(NamedTuple):
         return await revocations.araise_if_forgotten(self.scope, self.witness)
 
 
-Question = Lookup | Raise | CompareAndRaise | End | RaiseIfForgotten
+class Question(Protocol):
+    """What steps ask: one of the above, or what an adapter has to wait for besides."""
+
+    def ask(self, revocations: RevocationList) -> Any:
+        """Ask with a plain call."""
+
+    async def aask(self, revocations: RevocationList) -> Any:
+        """Ask with an awaited call."""
+
+
 Result = TypeVar("Result")
 Steps = Generator[Question, Any, Result]
 
