@@ -38,6 +38,21 @@ def who(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
+async def answer(app: Any, method: str, path: str, headers: dict[str, str]) -> Answer:
+    """What an ASGI application answers to one request, as `DeviceBrowser` sends it."""
+    sent = [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": sent}
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await app(scope, None, send)
+    start, *rest = messages
+    found = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
+    return Answer(start["status"], found, b"".join(part.get("body", b"") for part in rest))
+
+
 class Node:
     """One process of the site.
 
@@ -65,29 +80,16 @@ class Node:
 
     def ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         """One request, as `DeviceBrowser` sends it."""
-        (answer,) = self.ask_at_once([(method, path, headers)])
-        return answer
+        (only,) = self.ask_at_once([(method, path, headers)])
+        return only
 
     def ask_at_once(self, requests: Sequence[tuple[str, str, dict[str, str]]]) -> list[Answer]:
         """Several requests, in one event loop."""
 
         async def all_of_them() -> list[Answer]:
-            return await asyncio.gather(*(self._answer(*request) for request in requests))
+            return await asyncio.gather(*(answer(self._app, *request) for request in requests))
 
         return self._runner.run(all_of_them())
-
-    async def _answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
-        sent = [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
-        scope = {"type": "http", "method": method, "path": path, "headers": sent}
-        messages: list[Any] = []
-
-        async def send(message: Any) -> None:
-            messages.append(message)
-
-        await self._app(scope, None, send)
-        start, body = messages
-        found = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
-        return Answer(start["status"], found, body["body"])
 
     def told(self, kind: str) -> int:
         """How many events of a kind were told."""

@@ -39,12 +39,15 @@ from duck_cookie_session import (
     get_session_storage_connector,
 )
 from duck_cookie_session.cli.main import main, parser
+from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.demo.client import ask
 from duck_cookie_session.demo.nodes import _free_ports
 from duck_cookie_session.errors import Reason
 from duck_cookie_session.session_storage_connector import import_storage
 from duck_cookie_session.token.payload import pack
-from tests.helpers import sent_cookie
+from tests.device.asgi import answer
+from tests.helpers import Clock, sent_cookie
+from tests.helpers.device_browser import DeviceBrowser
 from tests.helpers.redis_server import RedisServer
 from tests.helpers.sql_servers import SQLServer
 
@@ -223,6 +226,33 @@ def test_what_to_alert_on_are_words_of_the_log() -> None:
     rows = _rows(PAGES["docs/audit-log.md"], "lines")
     assert len(rows) > 5
     assert {word for row in rows for word in re.findall("`([^`]+)`", row[0])} <= words
+
+
+def test_a_page_that_insists_on_the_device(
+    clean_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = _run("device")
+
+    async def log_in(request: Request) -> PlainTextResponse:
+        request.session["user"] = "ada"
+        return PlainTextResponse("in")
+
+    made["site"].router.routes.append(Route("/login", log_in))
+    connector = SessionStorageConnector(
+        SQLiteRevocationList, settings=made["settings"], clock=clock
+    )
+    app = CookieSessionMiddleware(made["site"], connector=connector)
+    browser = DeviceBrowser(lambda *request: asyncio.run(answer(app, *request)), clock)
+    assert browser.open("/pay").one("Location") == "/password"
+    browser.open("/login")
+    copy = browser.copied()
+    copy.cookies.pop(next(name for name in copy.cookies if "-proof-" in name))
+    assert copy.open("/pay").body == browser.open("/pay").body == b"paid"  # logged in just now
+    clock.tick(301)
+    assert browser.open("/pay").body == b"paid"
+    assert copy.open("/pay").one("Location") == "/password"
+    connector.close()
 
 
 def test_stats(usage: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
