@@ -17,6 +17,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session._cookie import find_cookie, merge_vary, set_cookie
+from duck_cookie_session.testing import read_session, session_token
 from tests.helpers import (
     DAY,
     LOOKED_AT,
@@ -167,7 +168,7 @@ def test_a_write_sends_the_token_and_no_store(node: Node) -> None:
     assert headers["Vary"] == "Cookie"
     assert headers["Set-Cookie"].startswith(f"session_id={session.session_key}; Path=/; ")
     assert "Max-Age=604800;" in headers["Set-Cookie"]
-    assert node.read(sent_cookie(list(headers.items()))) == {"a": 1}
+    assert read_session(node.connector, headers) == {"a": 1}
 
 
 def test_max_age_is_what_is_left_rounded_up(node: Node, clock: Clock) -> None:
@@ -209,7 +210,7 @@ def test_a_logout_deletes_the_cookie(node: Node) -> None:
 
 
 def test_a_refused_token_deletes_no_cookie(node: Node, clock: Clock) -> None:
-    expired = node.connector.set_session(None, {"a": 1}, expiry=1)
+    expired = session_token(node.connector, {"a": 1}, expiry=1)
     revoked = node.start(a=1)
     node.connector.delete_session(revoked)
     clock.tick(3600)
@@ -359,7 +360,7 @@ def test_of_two_saves_of_a_login_at_once_the_one_that_counts_goes_out(clock: Clo
     connector = SessionStorageConnector(
         lambda: NetworkList(clock), settings=make_settings(), clock=clock
     )
-    session = SessionStore(connector.set_session(None, {"a": 1}), connector=connector)
+    session = SessionStore(session_token(connector, {"a": 1}), connector=connector)
 
     async def log_in() -> list[BaseException | None]:
         await session.aload()
@@ -374,7 +375,7 @@ def test_of_two_saves_of_a_login_at_once_the_one_that_counts_goes_out(clock: Clo
 
 
 def test_expired_meanwhile_is_no_error_and_no_cookie(node: Node, clock: Clock) -> None:
-    session = node.request(node.connector.set_session(None, {"a": 1}, expiry=60))
+    session = node.request(session_token(node.connector, {"a": 1}, expiry=60))
     session["a"] = 2
     clock.tick(60)
     assert session_headers(session) == LOOKED_AT

@@ -33,6 +33,7 @@ from duck_cookie_session.cli.output import duration, moment
 from duck_cookie_session.cli.tokens import REASONS
 from duck_cookie_session.errors import Reason
 from duck_cookie_session.settings import setting_name
+from duck_cookie_session.testing import session_token
 from duck_cookie_session.token.format import Claims, id_from_text, id_to_text, seal_token
 from duck_cookie_session.token.keys import KeyRing
 
@@ -113,7 +114,7 @@ def test_keygen_needs_no_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_inspect_says_what_a_live_token_holds(run: Run, node: SessionStorageConnector) -> None:
-    token = node.set_session(None, {"user": 7, "cart": ["tea"]})
+    token = session_token(node, {"user": 7, "cart": ["tea"]})
     outcome = run("inspect", "--json", stdin=token + "\n")
     facts = outcome.json
     assert outcome.code == 0
@@ -132,7 +133,7 @@ def test_inspect_says_what_a_live_token_holds(run: Run, node: SessionStorageConn
 
 
 def test_inspect_takes_a_cookie_with_its_name(run: Run, node: SessionStorageConnector) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     outcome = run("inspect", stdin=f"session_id={token}")
     assert (outcome.code, outcome.out.splitlines()[0]) == (0, "Accepted")
 
@@ -141,7 +142,7 @@ def test_values_are_shown_on_request_only_and_never_drive_the_terminal(
     run: Run, node: SessionStorageConnector
 ) -> None:
     hostile = "tea\x1b[2J\r\n\u202eevil"
-    token = node.set_session(None, {"user": hostile, f"key{hostile}": hostile, "n": 10**5000})
+    token = session_token(node, {"user": hostile, f"key{hostile}": hostile, "n": 10**5000})
     for options in ((), ("--show-values",), ("--json",), ("--json", "--show-values")):
         outcome = run("inspect", *options, stdin=token)
         assert outcome.code == 0
@@ -151,7 +152,7 @@ def test_values_are_shown_on_request_only_and_never_drive_the_terminal(
 
 
 def test_values_of_a_session(run: Run, node: SessionStorageConnector) -> None:
-    token = node.set_session(None, {"cart": ["tea"]})
+    token = session_token(node, {"cart": ["tea"]})
     assert "'cart' = ['tea']" in run("inspect", "--show-values", stdin=token).out
     assert run("inspect", "--show-values", "--json", stdin=token).json["values"] == {
         "'cart'": "['tea']"
@@ -170,7 +171,7 @@ def test_inspect_says_why_a_token_is_refused(
             settings=SessionSettings(**settings),
             clock=lambda: time.time() - ago,
         )
-        return connector.set_session(None, {"user": 7})
+        return session_token(connector, {"user": 7})
 
     ended, subject = sealed(), sealed()
     node.delete_session(ended)
@@ -204,7 +205,7 @@ def test_inspect_explains_a_revoked_group_and_every_other_reason(
             secret_keys=SECRET, subject_key="user", cookie_age=WEEK, group_keys=("tenant",)
         ),
     )
-    token = connector.set_session(None, {"user": 7, "tenant": "acme"})
+    token = session_token(connector, {"user": 7, "tenant": "acme"})
     connector.delete_group("tenant", "acme")
     outcome = run("inspect", stdin=token)
     assert outcome.code == 1
@@ -215,7 +216,7 @@ def test_inspect_explains_a_revoked_group_and_every_other_reason(
 def test_inspect_names_the_secret_that_made_a_token(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     monkeypatch.setenv("SESSION_SECRET_KEYS", json.dumps([OTHER_SECRET, SECRET]))
     assert "2 of 2" in run("inspect", stdin=token).out
 
@@ -241,7 +242,7 @@ def test_inspect_tells_a_fixed_expiry_from_a_lifetime(
 def test_inspect_without_a_list_says_that_it_was_not_asked(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     monkeypatch.delenv("SESSION_DIR")
     outcome = run("inspect", stdin=token)
     assert outcome.code == 0
@@ -252,7 +253,7 @@ def test_inspect_without_a_list_says_that_it_was_not_asked(
 def test_inspect_does_not_believe_a_token_when_the_list_is_broken(
     run: Run, node: SessionStorageConnector, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     node.close()
     for path in folder.iterdir():
         path.unlink()
@@ -278,7 +279,7 @@ def test_a_token_is_read_from_a_terminal_up_to_its_line(
         def isatty(self) -> bool:
             return True
 
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     monkeypatch.setattr(sys, "stdin", Terminal(f"{token}\nsomething else\n"))
     assert main(["inspect"]) == 0
     assert "paste the token" in capsys.readouterr().err
@@ -304,7 +305,7 @@ def test_foreign_data_under_our_own_secret_and_times_beyond_the_calendar(
 
 
 def test_revoke_by_token_by_id_and_by_subject(run: Run, node: SessionStorageConnector) -> None:
-    by_token, by_id, by_subject, kept = (node.set_session(None, {"user": user}) for user in "1223")
+    by_token, by_id, by_subject, kept = (session_token(node, {"user": user}) for user in "1223")
     session_id = id_to_text(node.session_id_of(by_id) or b"")
     assert run("revoke", stdin=by_token).code == 0
     assert node.get_session(by_token) is None
@@ -326,7 +327,7 @@ def test_revoke_by_group(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
     )
     node = SessionStorageConnector(SQLiteRevocationList, settings=settings)
     try:
-        first, second = (node.set_session(None, {"tenant": name}) for name in ("acme", "zeta"))
+        first, second = (session_token(node, {"tenant": name}) for name in ("acme", "zeta"))
         assert run("revoke", "--group", "tenant=acme").out.split() == [
             *("revoked", "group", "tenant=acme")
         ]
@@ -347,14 +348,14 @@ def test_an_expired_token_can_be_revoked(run: Run, node: SessionStorageConnector
     old = SessionStorageConnector(
         lambda: node.revocations, settings=node.settings, clock=lambda: time.time() - WEEK - 1
     )
-    assert run("revoke", stdin=old.set_session(None, {"a": 1})).code == 0
+    assert run("revoke", stdin=session_token(old, {"a": 1})).code == 0
     assert run("revocations", "--json").json["count"] == 1
 
 
 def test_revoking_what_is_no_token_is_not_reported_as_done(
     run: Run, node: SessionStorageConnector
 ) -> None:
-    node.set_session(None, {})
+    session_token(node, {})
     outcome = run("revoke", stdin="junk")
     assert (outcome.code, outcome.out) == (1, "")
     assert "nothing was revoked" in outcome.err
@@ -380,7 +381,7 @@ def test_what_no_node_goes_by_is_not_reported_as_revoked(
     command: tuple[str, ...],
     name: str,
 ) -> None:
-    token = node.set_session(None, {"user": 7})
+    token = session_token(node, {"user": 7})
     session_id = id_to_text(node.session_id_of(token) or b"")
     monkeypatch.setenv(name, "another")
     outcome = run(*(argument.format(id=session_id) for argument in command))
@@ -397,7 +398,7 @@ def test_what_no_node_goes_by_is_not_reported_as_revoked(
 def test_what_logs_everybody_out_asks_first(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     assert run(command).code == 2
     answers = iter(["no", "yes"])
 
@@ -414,7 +415,7 @@ def test_what_logs_everybody_out_asks_first(
     assert node.get_session(token) == {"a": 1}
     assert on_terminal(command) == 0
     assert node.get_session(token) is None
-    newer = node.set_session(None, {"a": 2})
+    newer = session_token(node, {"a": 2})
     assert run(command, "--yes").code == 0
     assert node.get_session(newer) is None
 
@@ -426,17 +427,17 @@ def test_new_birth_lets_a_copy_live_beside_its_original(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     node.delete_subject("x")  # the history has a checkpoint now
     copied = tmp_path / "copied"
     shutil.copytree(folder, copied)
     node.delete_subject("x")
-    beyond = node.set_session(None, {"b": 2})  # proof, to a list of the same birth
+    beyond = session_token(node, {"b": 2})  # proof, to a list of the same birth
     copy = SessionStorageConnector(lambda: SQLiteRevocationList(copied), settings=node.settings)
     monkeypatch.setenv("SESSION_DIR", str(copied))
     try:
         assert run("new-birth", "--yes").code == 0
-        own = copy.set_session(None, {"c": 3})
+        own = session_token(copy, {"c": 3})
         assert [copy.get_session(one) for one in (token, beyond, own)] == [None, None, {"c": 3}]
         assert [node.get_session(one) for one in (token, beyond, own)] == [{"a": 1}, {"b": 2}, None]
         refused = copy.stats()["refused"]
@@ -590,7 +591,7 @@ def test_check_says_what_to_change(
     what: str,
     level: str,
 ) -> None:
-    node.set_session(None, {})
+    session_token(node, {})
     monkeypatch.setenv(setting_name(name), value)
     outcome = run("check", "--json")
     assert outcome.findings[what] == level
@@ -615,7 +616,7 @@ def test_what_only_looks_makes_no_entry_for_an_application_that_is_not_there(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else it would disarm what guards `revoke` and `clear-all` against a wrong cookie name."""
-    token = node.set_session(None, {"user": 7})
+    token = session_token(node, {"user": 7})
     monkeypatch.setenv("SESSION_COOKIE_NAME", "sesion_id")
     other = SessionStorageConnector(
         SQLiteRevocationList,
@@ -641,7 +642,7 @@ def test_what_only_looks_makes_no_entry_for_an_application_that_is_not_there(
 def test_check_says_how_large_the_head_of_a_response_gets(
     run: Run, node: SessionStorageConnector
 ) -> None:
-    node.set_session(None, {})
+    session_token(node, {})
     (largest,) = re.findall(r"head +up to ([\d,]+) bytes", run("check").out)
     low, high = 0, 4_000
     store = SessionStore(None, connector=node)
@@ -752,7 +753,7 @@ def test_check_of_a_storage_that_is_none(run: Run, monkeypatch: pytest.MonkeyPat
 def test_check_of_a_cookie_without_samesite(
     run: Run, tmp_path: Path, folder: Path, node: SessionStorageConnector
 ) -> None:
-    node.set_session(None, {})
+    session_token(node, {})
     file = tmp_path / "settings.json"
     settings = {
         "SECRET_KEY": SECRET,
@@ -769,7 +770,7 @@ def test_check_of_a_cookie_without_samesite(
 def test_check_of_a_disk_that_is_nearly_full_and_a_file_of_another_user(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.set_session(None, {})
+    session_token(node, {})
     monkeypatch.setattr("duck_cookie_session.cli.sqlite_checks.ROOM", 2**62)
     other = os.getuid() + 1
     monkeypatch.setattr("os.getuid", lambda: other)
@@ -828,7 +829,7 @@ def test_settings_from_a_file_go_before_the_environment(
 ) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"SESSION_SECRET_KEYS": [OTHER_SECRET], "SESSION_DIR": str(folder)}))
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     assert run("inspect", stdin=token).code == 0
     for arguments in (["--settings", str(file), "inspect"], ["inspect", "--settings", str(file)]):
         assert run(*arguments, "--json", stdin=token).json["reason"] == "no key"
@@ -875,7 +876,7 @@ def test_the_settings_of_duck_in_the_working_folder(
     tmp_path: Path, folder: Path, node: SessionStorageConnector
 ) -> None:
     pytest.importorskip("duck", reason="Duck is not installed (extra `duck`)")
-    token = node.set_session(None, {"_auth_user_id": 7})
+    token = session_token(node, {"_auth_user_id": 7})
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "__init__.py").touch()
     (tmp_path / "web" / "settings.py").write_text(
@@ -996,7 +997,7 @@ def test_the_examples_of_each_help_are_accepted(run: Run, name: str) -> None:
 def test_a_subject_is_looked_up_nowhere_without_a_framework(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.set_session(None, {"user": 7})
+    session_token(node, {"user": 7})
     outcome = run("revoke", "--username", "alice")
     assert outcome.code == 2
     assert "Give --subject with what stands under 'user' in the session" in outcome.err
@@ -1009,7 +1010,7 @@ def test_a_subject_is_looked_up_nowhere_without_a_framework(
 def test_inspect_shows_the_claims_of_the_list_groups_and_authentication(
     run: Run, node: SessionStorageConnector
 ) -> None:
-    visitor = run("inspect", "--json", stdin=node.set_session(None, {})).json
+    visitor = run("inspect", "--json", stdin=session_token(node, {})).json
     assert (visitor["authenticated"], visitor["checkpoint"], visitor["groups"]) == (None, None, 0)
     node.delete_session(node.generate_session_id())
     standing = node.revocations.lookup((node.rules.scopes.everything,))
@@ -1074,7 +1075,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 def test_output_that_the_terminal_can_not_encode_is_escaped(
     node: SessionStorageConnector, tmp_path: Path
 ) -> None:
-    token = node.set_session(None, {"user": "Zoë"})
+    token = session_token(node, {"user": "Zoë"})
     done = subprocess.run(
         [sys.executable, "-m", "duck_cookie_session", "inspect"],
         input=token.encode(),

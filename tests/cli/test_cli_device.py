@@ -14,6 +14,7 @@ import pytest
 from duck_cookie_session import SessionSettings, SessionStorageConnector, SQLiteRevocationList
 from duck_cookie_session.cli import main
 from duck_cookie_session.revocation.memory import MemoryRevocationList
+from duck_cookie_session.testing import session_token
 from tests.device.asgi import NAME, Site
 from tests.helpers import Clock
 from tests.helpers.device_browser import DeviceBrowser
@@ -73,7 +74,7 @@ def made(values: dict[str, Any]) -> None:
     """A list that a node has made."""
     settings = SessionSettings.from_mapping(values)
     connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
-    connector.set_session(None, {})
+    session_token(connector, {})
     connector.close()
 
 

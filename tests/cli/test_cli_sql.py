@@ -12,6 +12,7 @@ import pytest
 
 from duck_cookie_session import SessionSettings, SessionStorageConnector
 from duck_cookie_session.cli import main
+from duck_cookie_session.testing import session_token
 from tests.helpers.sql_servers import SQLServer
 
 pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra `sql`)")
@@ -52,7 +53,7 @@ def test_revoke_and_count(run: Callable[..., tuple[int, Any]], one_sql: SQLServe
     with contextlib.closing(
         SessionStorageConnector(SQLRevocationList, settings=settings)
     ) as connector:
-        token = connector.set_session(None, {"_auth_user_id": "7"})
+        token = session_token(connector, {"_auth_user_id": "7"})
         assert connector.get_session(token)
         code, _ = run("revoke", "--subject", "7")
         assert code == 0

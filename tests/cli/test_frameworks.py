@@ -19,6 +19,7 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SQLiteRevocationList,
 )
+from duck_cookie_session.testing import session_token
 
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
 Ran = subprocess.CompletedProcess[str]
@@ -104,7 +105,7 @@ def test_flask_with_a_connector_of_its_own_goes_by_that(
     settings = SessionSettings(secret_keys=SECRET, session_dir=tmp_path, subject_key="user")
     connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
     app.session_interface = CookieSessionInterface(connector=connector)
-    token = connector.set_session(None, {"user": 7})
+    token = session_token(connector, {"user": 7})
     assert flask_sessions(app, "revoke", "--subject", "7").exit_code == 0
     assert connector.get_session(token) is None
     connector.close()
@@ -148,7 +149,8 @@ User.objects.create_user("alice", password="x")
 
 LOGIN = """\
 from duck_cookie_session.contrib.django import get_connector
-print(get_connector().set_session(None, {"_auth_user_id": "2"}))
+from duck_cookie_session.testing import session_token
+print(session_token(get_connector(), {"_auth_user_id": "2"}))
 """
 
 CALL = """\
@@ -228,7 +230,7 @@ def test_duck_looks_a_user_up(manage: Callable[..., Ran], tmp_path: Path) -> Non
         secret_keys=SECRET, session_dir=tmp_path / "sessions", subject_key="_auth_user_id"
     )
     connector = SessionStorageConnector(SQLiteRevocationList, settings=settings)
-    token = connector.set_session(None, {"_auth_user_id": 2})
+    token = session_token(connector, {"_auth_user_id": 2})
 
     def run(*arguments: str) -> Ran:
         command = [sys.executable, "-m", "duck_cookie_session", "revoke", *arguments]

@@ -27,6 +27,7 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 from duck_cookie_session.session_storage_connector import globals as process
+from duck_cookie_session.testing import session_token
 from tests.helpers import Clock, NetworkList, SwitchableList, make_settings
 
 sys.path.append(str(Path(__file__).parent / "migration"))
@@ -131,7 +132,7 @@ def test_headers_of_the_application_are_merged(connector: SessionStorageConnecto
 
 
 def test_an_untouched_request_goes_out_as_it_is(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     before = connector.stats()
     sent = run(CookieSessionMiddleware(view(lambda s: None), connector=connector), token=token)
     assert sent[0]["headers"] == ()
@@ -139,7 +140,7 @@ def test_an_untouched_request_goes_out_as_it_is(connector: SessionStorageConnect
 
 
 def test_a_cookie_may_come_in_several_headers(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     headers = [(b"cookie", b"theme=dark"), (b"cookie", f"session_id={token}".encode())]
     seen: list[Any] = []
     app = CookieSessionMiddleware(view(lambda s: seen.append(s["a"])), connector=connector)
@@ -158,13 +159,13 @@ def test_other_scopes_go_through(connector: SessionStorageConnector) -> None:
 
 
 def test_what_starlette_gives_out_counts_as_accessed(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     app = CookieSessionMiddleware(view(lambda s: s.mark_accessed()), connector=connector)
     assert header(run(app, token=token), "vary") == ["Cookie"]
 
 
 def test_json_can_encode_it(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     seen: list[str] = []
     app = CookieSessionMiddleware(view(lambda s: seen.append(json.dumps(s))), connector=connector)
     run(app, token=token)
@@ -230,7 +231,7 @@ def test_the_connector_of_the_process_is_the_middlewares(
 
     app = CookieSessionMiddleware(view(act), settings)
     again = CookieSessionMiddleware(view(act), settings)  # as when an application is built twice
-    token = get_session_storage_connector().set_session(None, {"user": "alice"})
+    token = session_token(get_session_storage_connector(), {"user": "alice"})
     run(app, token=token)
     run(again, token=token)
     assert seen == ["alice", None]
@@ -264,7 +265,7 @@ def test_without_anything_the_connector_of_the_process_is_taken() -> None:
 
 
 def test_the_list_is_asked_before_the_application_runs(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
     seen: list[Any] = []
     app = CookieSessionMiddleware(view(lambda s: seen.append(s["a"])), connector=far)
     run(app, token=token)
@@ -272,14 +273,14 @@ def test_the_list_is_asked_before_the_application_runs(far: SessionStorageConnec
 
 
 def test_a_visitor_costs_no_question_to_the_list(far: SessionStorageConnector) -> None:
-    far.set_session(None, {})
+    session_token(far, {})
     app = CookieSessionMiddleware(view(lambda s: s.get("a")), connector=far)
     with down(far):
         assert run(app)[0]["status"] == 200
 
 
 def test_an_exempt_path_is_not_checked_ahead(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
     seen: list[Any] = []
 
     async def look(session: Any) -> None:
@@ -298,7 +299,7 @@ def test_an_exempt_path_is_not_checked_ahead(far: SessionStorageConnector) -> No
 
 
 def test_a_logout_is_durable_before_the_response_starts(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
     app = CookieSessionMiddleware(view(lambda s: s.clear()), connector=far)
     sent = run(app, token=token)
     assert "Max-Age=0" in header(sent, "set-cookie")[0]
@@ -306,7 +307,7 @@ def test_a_logout_is_durable_before_the_response_starts(far: SessionStorageConne
 
 
 def test_a_logout_counts_though_the_application_then_fails(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
 
     def fail(session: Any) -> None:
         session.clear()
@@ -321,7 +322,7 @@ def test_a_logout_counts_though_the_application_then_fails(far: SessionStorageCo
 def test_a_revocation_that_waits_is_no_error_if_the_session_was_revoked_meanwhile(
     far: SessionStorageConnector,
 ) -> None:
-    token, other = (far.set_session(None, {"user": "u"}) for _ in range(2))
+    token, other = (session_token(far, {"user": "u"}) for _ in range(2))
 
     def fail(session: Any) -> None:
         session.delete_other_sessions()
@@ -395,8 +396,8 @@ def _within_asyncio(app: App) -> App:
 def test_what_was_revoked_is_revoked_whatever_is_cancelled(
     suspending: SessionStorageConnector, act: str, place: str
 ) -> None:
-    other = suspending.set_session(None, {"user": "u"})
-    token = suspending.set_session(None, {"user": "u", "other": other})
+    other = session_token(suspending, {"user": "u"})
+    token = session_token(suspending, {"user": "u", "other": other})
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         ENDINGS[act](scope["session"])
@@ -421,8 +422,8 @@ def test_what_was_revoked_is_revoked_whatever_is_cancelled(
 def test_a_task_that_outlives_a_request_without_a_response_revokes_nothing_in_silence(
     suspending: SessionStorageConnector, act: str, how: str
 ) -> None:
-    other = suspending.set_session(None, {"user": "u"})
-    token = suspending.set_session(None, {"user": "u", "other": other})
+    other = session_token(suspending, {"user": "u"})
+    token = session_token(suspending, {"user": "u", "other": other})
     tasks: list[asyncio.Task[None]] = []
 
     async def late(session: Any) -> None:
@@ -454,7 +455,7 @@ def test_a_task_that_outlives_a_request_without_a_response_revokes_nothing_in_si
 def test_a_revocation_that_fails_though_its_request_was_cancelled_is_logged(
     suspending: SessionStorageConnector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    token = suspending.set_session(None, {"user": "u"})
+    token = session_token(suspending, {"user": "u"})
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope["session"].clear()
@@ -493,7 +494,7 @@ def test_a_cookie_that_is_owed_goes_out_with_the_500(
     request: pytest.FixtureRequest, list_kind: str, act: str
 ) -> None:
     node = request.getfixturevalue(list_kind)
-    token = node.set_session(None, {"user": "u"})
+    token = session_token(node, {"user": "u"})
     sent: Messages = []
     app = CookieSessionMiddleware(_failing(OWING[act], LookupError()), connector=node)
     with pytest.raises(LookupError):
@@ -508,7 +509,7 @@ def test_a_cookie_that_is_owed_goes_out_with_the_500(
 
 
 def test_it_goes_out_though_the_list_fails_then(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"user": "u"})
+    token = session_token(far, {"user": "u"})
 
     async def fail(session: Any) -> None:
         await session.asupersede()
@@ -546,7 +547,7 @@ def test_after_a_response_that_was_cancelled_before_it_started_another_one_saves
 ) -> None:
     """As where an application gives a response some seconds, and sends another at their end."""
     revocations: Any = held.revocations
-    token = held.set_session(None, {"user": "u"})
+    token = session_token(held, {"user": "u"})
     start = {"type": "http.response.start", "status": 200, "headers": []}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -584,7 +585,7 @@ def test_after_a_response_that_was_cancelled_before_it_started_another_one_saves
 def test_a_cancellation_is_answered_by_nobody(
     connector: SessionStorageConnector, error: BaseException
 ) -> None:
-    token = connector.set_session(None, {"user": "u"})
+    token = session_token(connector, {"user": "u"})
     sent: Messages = []
     app = CookieSessionMiddleware(_failing(OWING["supersede"], error), connector=connector)
     with pytest.raises(type(error)):
@@ -595,7 +596,7 @@ def test_a_cancellation_is_answered_by_nobody(
 def test_where_nothing_is_owed_the_handlers_outside_answer(
     connector: SessionStorageConnector,
 ) -> None:
-    token = connector.set_session(None, {"user": "u"})
+    token = session_token(connector, {"user": "u"})
     sent: Messages = []
     app = CookieSessionMiddleware(
         _failing(lambda s: s.get("a"), LookupError()), connector=connector
@@ -608,7 +609,7 @@ def test_where_nothing_is_owed_the_handlers_outside_answer(
 def test_a_response_that_has_started_is_not_answered_twice(
     connector: SessionStorageConnector,
 ) -> None:
-    token = connector.set_session(None, {"user": "u"})
+    token = session_token(connector, {"user": "u"})
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await scope["session"].asupersede()
@@ -632,7 +633,7 @@ def test_a_handshake_that_fails_hands_it_out_where_it_can_be_answered(
             ["websocket.http.response.start", "websocket.http.response.body"],
         ),
     ):
-        token = connector.set_session(None, {"user": "u"})
+        token = session_token(connector, {"user": "u"})
         sent: Messages = []
         app = CookieSessionMiddleware(
             _failing(OWING["supersede"], LookupError()), connector=connector
@@ -666,7 +667,7 @@ def test_inside_the_middleware_that_answers_exceptions(
         middleware=[Middleware(CookieSessionMiddleware, connector=connector)],
         exception_handlers={Exception: handled},
     )
-    token = connector.set_session(None, {"user": "u"})
+    token = session_token(connector, {"user": "u"})
     sent: Messages = []
     with pytest.raises(LookupError):
         run_starlette(app, token=token, sent=sent)
@@ -682,7 +683,7 @@ def test_inside_the_middleware_that_answers_exceptions(
 def test_a_save_that_fails_raises_in_debug_mode(
     connector: SessionStorageConnector, value: object
 ) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     app = view(lambda s: s.update(b=value))
     sent: Messages = []
     with pytest.raises((SessionTooLarge, SessionSerializationError)):
@@ -700,7 +701,7 @@ def test_a_save_that_fails_is_logged_and_counted_otherwise(
     reason: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     app = view(lambda s: s.update(heavy=value), [(b"x", b"1")])
     sent = run(CookieSessionMiddleware(app, connector=connector), token=token)
     assert sent[0]["status"] == 200
@@ -719,7 +720,7 @@ def test_a_save_that_fails_is_logged_and_counted_otherwise(
 def test_in_debug_mode_what_is_owed_goes_out_though_the_save_fails(
     connector: SessionStorageConnector,
 ) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     app = view(lambda s: (s.supersede(), s.update(b="x" * 5000)))
     sent: Messages = []
     with pytest.raises(SessionTooLarge):
@@ -750,7 +751,7 @@ def test_what_caches_are_told(
     own: str | None,
     expected: list[str],
 ) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     headers = [] if own is None else [(b"Cache-Control", own.encode())]
     sent = run(CookieSessionMiddleware(view(act, headers), connector=connector), token=token)
     found = [
@@ -858,7 +859,7 @@ def test_what_would_kill_the_cookie_is_refused_once_the_response_has_started(
 ) -> None:
     node = request.getfixturevalue(list_kind)
     data = {"user": "u", "b": 1}
-    token, other = node.set_session(None, data), node.set_session(None, data)
+    token, other = session_token(node, data), session_token(node, data)
 
     async def later(session: Any) -> None:
         with pytest.raises(SessionError, match=r"response has started.*delete_session"):
@@ -877,7 +878,7 @@ def test_what_would_kill_the_cookie_is_refused_once_the_response_has_started(
 def test_a_write_once_the_response_has_started_raises_in_debug_mode(
     connector: SessionStorageConnector, kind: str, before: Callable[[Any], None], write: str
 ) -> None:
-    token = connector.set_session(None, {"b": 1})
+    token = session_token(connector, {"b": 1})
 
     def later(session: Any) -> None:
         with pytest.raises(SessionError, match="after the response had started"):
@@ -899,7 +900,7 @@ def test_a_write_once_the_response_has_started_is_logged_otherwise(
     write: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    token = connector.set_session(None, {"b": 1})
+    token = session_token(connector, {"b": 1})
     later = STARTED[kind](before, WRITES[write])
     run(CookieSessionMiddleware(later, connector=connector), kind=kind, token=token)
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -943,7 +944,7 @@ def run_starlette(app: App, **options: Any) -> Messages:
 
 
 def test_a_late_logout_has_a_way(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
 
     async def log_out(session: Any) -> None:
         await far.adelete_session(session.session_id)
@@ -955,7 +956,7 @@ def test_a_late_logout_has_a_way(far: SessionStorageConnector) -> None:
 def test_a_late_logout_that_the_list_does_not_take_is_an_error(
     far: SessionStorageConnector,
 ) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
 
     async def log_out(session: Any) -> None:
         with down(far):
@@ -979,7 +980,7 @@ def test_a_nested_change_once_the_response_has_started_is_logged(
     change: Callable[[Any], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    token = connector.set_session(None, {"cart": []})
+    token = session_token(connector, {"cart": []})
     later = STARTED[kind](_nothing, change)
     run(CookieSessionMiddleware(later, connector=connector), kind=kind, token=token)
     assert "after the response had started" in caplog.text
@@ -992,7 +993,7 @@ def test_an_unreachable_list_is_503(
     request: pytest.FixtureRequest, list_kind: str, act: str
 ) -> None:
     node = request.getfixturevalue(list_kind)
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
 
     def touch(session: Any) -> None:
         if act == "write":
@@ -1024,7 +1025,7 @@ def test_an_unreachable_list_is_503(
 
 
 def test_a_websocket_reads_its_session(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
     seen: list[Any] = []
     look = lambda session: seen.append(session["a"])  # noqa: E731  # twice the same
     app = CookieSessionMiddleware(socket(look, look), connector=connector)
@@ -1042,7 +1043,7 @@ def test_a_handshake_may_set_the_cookie(connector: SessionStorageConnector) -> N
 
 
 def test_a_refused_handshake_still_revokes(far: SessionStorageConnector) -> None:
-    token = far.set_session(None, {"a": 1})
+    token = session_token(far, {"a": 1})
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -1055,7 +1056,7 @@ def test_a_refused_handshake_still_revokes(far: SessionStorageConnector) -> None
 
 
 def test_a_refused_handshake_changes_no_session(connector: SessionStorageConnector) -> None:
-    token = connector.set_session(None, {"a": 1})
+    token = session_token(connector, {"a": 1})
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -1071,7 +1072,7 @@ def test_a_handshake_without_the_list_is_refused(
     request: pytest.FixtureRequest, list_kind: str
 ) -> None:
     node = request.getfixturevalue(list_kind)
-    token = node.set_session(None, {"a": 1})
+    token = session_token(node, {"a": 1})
     app = CookieSessionMiddleware(socket(lambda s: s["a"]), connector=node)
     with down(node):
         (closed,) = run(app, kind="websocket", token=token)

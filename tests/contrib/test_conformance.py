@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from duck_cookie_session.session.judging import Opened
+from duck_cookie_session.testing import session_token
 from tests.contrib.served import COOKIE, KINDS, SUBJECT_KEY, Client, Site
 
 LIST = "revocations.sqlite3"
@@ -202,8 +203,8 @@ def test_a_cookie_that_is_no_ascii_is_an_empty_session(
 
 def test_an_expired_cookie_is_an_empty_session(site: Site, client: Client) -> None:
     with site.connector(ago=3600) as node:
-        token = node.set_session(None, {"color": "old"}, expiry=60)
-        live = node.set_session(None, {"color": "old"}, expiry=7200)
+        token = session_token(node, {"color": "old"}, expiry=60)
+        live = session_token(node, {"color": "old"}, expiry=7200)
     assert client.show(cookie=f"{COOKIE}={live}")["data"] == {"color": "old"}
     seen = client.get("/show", cookie=f"{COOKIE}={token}")
     assert seen.status == 200
@@ -218,7 +219,7 @@ def test_a_token_of_another_application_is_an_empty_session(
     site: Site, client: Client, changes: dict[str, object]
 ) -> None:
     with site.connector(**changes) as node:
-        token = node.set_session(None, {"color": "foreign"})
+        token = session_token(node, {"color": "foreign"})
     assert client.show(cookie=f"{COOKIE}={token}")["data"] == {}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from duck_cookie_session import InvalidSettings, SessionStorageConnector
+from duck_cookie_session.testing import session_token
 
 RECIPE = Path(__file__).parent / "apps" / "recipe_connector.py"
 
@@ -20,6 +21,6 @@ def test_the_connector_is_made_at_start(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SECRET_KEY", "k" * 40)
     connector = runpy.run_path(str(RECIPE))["connector"]
     assert isinstance(connector, SessionStorageConnector)
-    token = connector.set_session(None, {"user": "alice"})
+    token = session_token(connector, {"user": "alice"})
     connector.delete_subject("alice")
     assert connector.get_session(token) is None

@@ -11,8 +11,10 @@ from duck_cookie_session import (
     SessionSettings,
     SessionStorageConnector,
     SessionStore,
+    session_headers,
 )
 from duck_cookie_session.session.phase import Phase
+from duck_cookie_session.testing import read_session, session_token
 
 from .settings import make_settings
 
@@ -43,7 +45,11 @@ class Node:
 
     def start(self, **data: Any) -> str:
         """The token of a new session."""
-        return self.connector.set_session(None, data)
+        return session_token(self.connector, data)
+
+    def sent(self, session: SessionStore) -> dict[Any, Any] | None:
+        """What the session holds that the response to a request sets; {} for a deleted one."""
+        return read_session(self.connector, session_headers(session))
 
     def read(self, token: str | None) -> dict[Any, Any] | None:
         return self.connector.get_session(token)

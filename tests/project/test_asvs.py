@@ -17,6 +17,7 @@ from duck_cookie_session import (
     session_headers,
 )
 from duck_cookie_session.errors import InvalidSettings
+from duck_cookie_session.testing import session_token
 from tests.helpers import (
     DAY,
     LOOKED_AT,
@@ -255,7 +256,7 @@ def test_v9_1_3_keys_come_from_the_settings(
 
 
 def test_v9_2_1_validity(node: Node, clock: Clock) -> None:
-    token = node.connector.set_session(None, {"user": "alice"}, expiry=60)
+    token = session_token(node.connector, {"user": "alice"}, expiry=60)
     clock.tick(59.9)
     assert node.read(token) == {"user": "alice"}
     clock.tick(0.1)

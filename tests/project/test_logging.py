@@ -15,6 +15,7 @@ from duck_cookie_session import (
     SessionTooLarge,
     session_headers,
 )
+from duck_cookie_session.testing import session_token
 from tests.helpers import DAY, LOOKED_AT, SECRET, Clock, Node, SwitchableList
 
 USER = "alice@example.org"
@@ -36,7 +37,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 def test_an_error_report_with_local_variables_shows_no_data(node: Node) -> None:
-    token = node.connector.set_session(None, {"user": USER, "value": VALUE})
+    token = session_token(node.connector, {"user": USER, "value": VALUE})
     session = node.request(token)
     session["value"] = VALUE * 200
     with pytest.raises(SessionTooLarge) as caught:
@@ -52,7 +53,7 @@ def test_an_error_report_with_local_variables_shows_no_data(node: Node) -> None:
 def test_nor_one_of_an_outage(make_node: Callable[..., Node], clock: Clock) -> None:
     revocations = SwitchableList(clock)
     node = make_node(revocations)
-    token = node.connector.set_session(None, {"user": USER, "value": VALUE})
+    token = session_token(node.connector, {"user": USER, "value": VALUE})
     revocations.down = True
 
     async def awaited() -> None:
@@ -98,7 +99,7 @@ def refusals(node: Node, clock: Clock, foreign: Node) -> Iterator[tuple[str, str
     token = start(node)
     node.connector.clear_all_sessions()
     yield "all revoked", token
-    token = node.connector.set_session(None, {"user": USER}, expiry=60)
+    token = session_token(node.connector, {"user": USER}, expiry=60)
     clock.tick(61)
     yield "expired", token
 

@@ -248,7 +248,7 @@ def test_a_login_moments_after_an_end_is_stored(
     node.connector.delete_session(token)
     session = node.request(token)
     session["user"] = 2
-    assert node.read(sent_cookie(session_headers(session))) == {"user": 2}
+    assert node.sent(session) == {"user": 2}
 
 
 def test_without_a_subject_key_any_write_may_be_a_login(

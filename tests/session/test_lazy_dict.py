@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duck_cookie_session import SessionStore
+from duck_cookie_session.testing import session_token
 from tests.helpers import Node
 
 DATA = {"a": 1, "b": [1, 2]}
@@ -319,7 +320,7 @@ sessions = st.dictionaries(st.text(max_size=2), values, min_size=1, max_size=4)
 
 @given(data=st.data(), held=sessions, reach=st.sampled_from(REACHES))
 def test_any_nested_change_is_seen(node: Node, data: Any, held: Any, reach: Any) -> None:
-    token = node.connector.set_session(None, held)
+    token = session_token(node.connector, held)
     session = node.request(token)
     value = reach(session, data.draw(st.sampled_from(list(held))))
     assert not session.modified
@@ -357,7 +358,7 @@ def test_of_threads_that_pop_one_gets_the_value(node: Node, request: pytest.Fixt
 def test_what_was_put_in_is_watched_too(
     node: Node, data: Any, held: Any, put: Any, way: int
 ) -> None:
-    session = node.request(node.connector.set_session(None, held))
+    session = node.request(session_token(node.connector, held))
     if way == 0:
         session["put"] = put
     elif way == 1:
@@ -379,7 +380,7 @@ def test_what_was_put_in_is_watched_too(
 @given(held=sessions, reaches=st.lists(st.sampled_from(REACHES), max_size=3))
 def test_modified_says_whether_the_data_differ(node: Node, held: Any, reaches: Any) -> None:
     """Changed and changed back is not changed; the order of a dict and 1 or True are data."""
-    session = node.request(node.connector.set_session(None, held))
+    session = node.request(session_token(node.connector, held))
     before = shape(held)
     for reach in reaches:
         for container in containers(reach(session, next(iter(held)))):

@@ -14,6 +14,7 @@ from duck_cookie_session import (
 )
 from duck_cookie_session.errors import DeviceReason, LogoutReason, Reason
 from duck_cookie_session.session.stats import COUNTED, NOT_SAVED, Stats
+from duck_cookie_session.testing import session_token
 from tests.helpers import DAY, LOOKED_AT, Clock, Node, SwitchableList
 
 
@@ -79,7 +80,7 @@ def test_each_reason(make_node, revocations: SwitchableList, clock: Clock) -> No
     node = make_node(revocations, cookie_age=10 * DAY, absolute_age=10 * DAY)
     foreign = make_node(revocations, audience="another application")
     node.read(foreign.start(a=1))
-    expiring = node.connector.set_session(None, {"a": 1}, expiry=1)
+    expiring = session_token(node.connector, {"a": 1}, expiry=1)
     superseded = node.start(a=1)
     node.request(superseded).supersede()
     subject, everything = node.start(user=1), node.start(user=2)

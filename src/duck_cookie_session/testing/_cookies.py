@@ -10,22 +10,33 @@ from ..errors import InvalidArgument
 from ..session.connector import SessionStorageConnector
 
 
-def session_token(connector: SessionStorageConnector, data: dict[Any, Any]) -> str:
+def session_token(
+    connector: SessionStorageConnector, data: dict[Any, Any], *, expiry: float | None = None
+) -> str:
     """A token for a new session that holds these data: the value of its cookie.
 
+    Args:
+        expiry: lifetime in seconds, renewed at each save; None for `cookie_age`.
+
     Raises:
         as `SessionStorageConnector.set_session`.
     """
-    return connector.set_session(None, data)
+    return connector.set_session(None, data, expiry)
 
 
-def session_cookie(connector: SessionStorageConnector, data: dict[Any, Any]) -> str:
+def session_cookie(
+    connector: SessionStorageConnector, data: dict[Any, Any], *, expiry: float | None = None
+) -> str:
     """The same as a `Cookie` header: `client.get("/", headers={"Cookie": ...})`.
 
+    Args:
+        expiry: lifetime in seconds, renewed at each save; None for `cookie_age`.
+
     Raises:
         as `SessionStorageConnector.set_session`.
     """
-    return f"{connector.settings.cookie_name}={session_token(connector, data)}"
+    token = session_token(connector, data, expiry=expiry)
+    return f"{connector.settings.cookie_name}={token}"
 
 
 def read_session(connector: SessionStorageConnector, response: object) -> dict[Any, Any] | None:
