@@ -99,8 +99,8 @@ class SessionSettings:
             0; a primary that reports fewer is not believed at all. With 0, what a primary passed on
             to nobody is lost when another takes its place.
         device_binding: "offer" lets browsers that know Device Bound Session Credentials bind a
-            session to their device at its login, so that a copied cookie is soon of no use. Not
-            under Duck so far; for a `__Host-` cookie with SameSite Lax or Strict.
+            session to their device at its login, so that a copied cookie is soon of no use. For
+            a `__Host-` cookie with SameSite Lax or Strict.
         device_binding_path: under it the middleware itself answers such browsers.
         device_proof_age: seconds after which the browser has to prove again that it has the key,
             600, at least 10; a thief of all cookies has no longer than that.
@@ -301,13 +301,3 @@ def _check_binding(settings: SessionSettings) -> None:
         )
     if settings.cookie_partitioned:
         raise fail("device_binding", "is 'offer' for a partitioned cookie", "'off', or no CHIPS")
-
-
-def refuse_device_binding(settings: SessionSettings, adapter: str) -> None:
-    """Refuse to start where an adapter does not serve browsers that bind a session.
-
-    Raises:
-        InvalidSettings: `device_binding` is on.
-    """
-    if settings.device_binding != "off":
-        raise fail("device_binding", f"is 'offer' under {adapter}", "'off'; all others have it")

@@ -60,6 +60,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "SESSION_DIR": {"SESSION_DIR": None},
     "has only 5 bytes": {"SECRET_KEY": "short"},
     "not a revocation list": {"SESSION_STORAGE": "duck.http.response.HttpResponse"},
+    "a __Host- name": {"SESSION_DEVICE_BINDING": "offer", "SESSION_COOKIE_SECURE": True},
 }
 
 

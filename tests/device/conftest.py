@@ -13,7 +13,7 @@ from tests.device.sites import Elsewhere, Here, Node, Site, process, under_asgi,
 from tests.helpers.device_browser import DeviceBrowser
 
 HERE = {"asgi": under_asgi, "flask": under_flask}
-ELSEWHERE = ("django", "django-async")
+ELSEWHERE = ("django", "django-async", "duck")
 
 
 @pytest.fixture(scope="session")

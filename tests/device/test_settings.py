@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import flask
 import pytest
 
-from duck_cookie_session import InvalidSettings, MemoryRevocationList, SessionStorageConnector
+from duck_cookie_session import (
+    InvalidSettings,
+    MemoryRevocationList,
+    SessionStorageConnector,
+    get_session_storage_connector,
+)
 from duck_cookie_session.contrib.flask import CookieSessionInterface
 from tests.device.sites import NAME
 from tests.helpers import SECRET, make_settings
@@ -95,3 +102,44 @@ def test_a_connector_that_is_given_is_served_by_flask_too() -> None:
         mounted = client.post("/d/refresh", environ_overrides={"SCRIPT_NAME": "/shop"})
         assert mounted.status_code == 401
         assert client.post("/d/refresh").status_code == 404
+
+
+OURS = "duck_cookie_session.contrib.duck.SessionMiddleware"
+CSRF = "duck.http.middlewares.security.CSRFMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"SESSION_COOKIE_NAME": "session"}, "a __Host- name"),
+        ({"MIDDLEWARES": ["duck.http.middlewares.contrib.SessionMiddleware"]}, "Duck's own"),
+        ({"MIDDLEWARES": [CSRF, OURS]}, "CSRFMiddleware would refuse"),
+        ({"MIDDLEWARE_FAILURE_BEHAVIOR": "ignore"}, "MIDDLEWARE_FAILURE_BEHAVIOR"),
+        ({}, None),
+    ],
+)
+def test_duck_refuses_what_its_settings_would_keep_from_working(
+    changed: dict[str, Any],
+    said: str | None,
+    tmp_path: Path,
+    clean_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: Any = ModuleType("duck.settings")
+    settings.SETTINGS = {
+        "SECRET_KEY": SECRET,
+        "SESSION_DIR": str(tmp_path),
+        "SESSION_STORAGE": "duck_cookie_session.SQLiteRevocationList",
+        "SESSION_COOKIE_NAME": NAME,
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_DEVICE_BINDING": "offer",
+        "MIDDLEWARES": [OURS, CSRF],
+        **changed,
+    }
+    monkeypatch.setitem(sys.modules, "duck", ModuleType("duck"))
+    monkeypatch.setitem(sys.modules, "duck.settings", settings)
+    if said is None:
+        assert get_session_storage_connector().settings.device_binding == "offer"
+    else:
+        with pytest.raises(InvalidSettings, match=said):
+            get_session_storage_connector()

@@ -44,6 +44,7 @@ class DjangoSessionMiddleware:
 class DuckSessionMiddleware:
     """duck.http.middlewares.contrib.session.SessionMiddleware"""
 
+    request_bad: int
     @classmethod
     def process_request(cls, request: Any) -> int: ...
     @classmethod

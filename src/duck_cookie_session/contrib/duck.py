@@ -19,6 +19,7 @@ was revoked or has expired is empty then, and `request.user` None.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from duck.http.response import HttpResponse
@@ -26,6 +27,7 @@ from duck.settings import SETTINGS
 from duck.shortcuts import replace_response
 
 from .._cookie import Written, find_cookie
+from .._device_endpoints import device_answer
 from .._log import logger
 from ..errors import RevocationListUnavailable
 from ..response import SERVER_ERROR, UNAVAILABLE_BODY, UNAVAILABLE_HEADERS, session_headers
@@ -37,7 +39,6 @@ from ..session.request import RequestSession
 from ..session.stats import NOT_SAVED
 from ..session.steps import Steps
 from ..session.storage import check_storage
-from ..settings import refuse_device_binding
 
 if TYPE_CHECKING:  # Duck ships no types
     from ._untyped import DuckSessionMiddleware
@@ -45,6 +46,7 @@ else:
     from duck.http.middlewares.contrib.session import SessionMiddleware as DuckSessionMiddleware
 
 ENGINE = "duck_cookie_session.engine"
+ANSWER = "DUCK_COOKIE_SESSION_ANSWER"  # of a request's META
 ASK_EVERY_MS = 1000
 """How long an answer of a list across the network counts for the events of an open page."""
 
@@ -71,6 +73,11 @@ class SessionMiddleware(DuckSessionMiddleware):
         page = known.before_touch
         if page is None:
             page = known.before_touch = _Page()
+            if SETTINGS.get("SESSION_DEVICE_BINDING", "off") != "off":
+                answer = device_answer(known, request.method, request.path, request.get_header)
+                if answer is not None:
+                    request.META[ANSWER] = answer
+                    return cls.request_bad  # so that Duck asks get_error_response()
         page.requests.add(request)
         known.list_failed = False
         if known.loaded:  # a navigation of an open page
@@ -80,6 +87,15 @@ class SessionMiddleware(DuckSessionMiddleware):
         if SETTINGS["ASYNC_HANDLING"] and not known.connector.revocations.local:
             known.check()
         return passed
+
+    @classmethod
+    def get_error_response(cls, request: Any) -> Any:
+        """What a browser that binds sessions to its device is answered."""
+        answer = request.META[ANSWER]
+        headers = {name: value for name, value in answer.headers if name != "Set-Cookie"}
+        response = HttpResponse(answer.body, status_code=answer.status, headers=headers)
+        _put(response, [pair for pair in answer.headers if pair[0] == "Set-Cookie"])
+        return response
 
     @classmethod
     def process_response(cls, response: Any, request: Any) -> None:
@@ -109,12 +125,17 @@ class SessionMiddleware(DuckSessionMiddleware):
             # cookie goes out with the next navigation.
             session._request.phase = Phase.ALONE
             session._request.ready = False
-        for name, value in added:
-            if name != "Set-Cookie":
-                response.set_header(name, value)
-            elif SETTINGS["SESSION_COOKIE_NAME"] not in response.cookies:
-                # Else something wrote that cookie already; as Duck's own, leave it.
-                response.cookies[SETTINGS["SESSION_COOKIE_NAME"]] = Written(value)
+        _put(response, added)
+
+
+def _put(response: Any, headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
+        cookie = value.partition("=")[0]
+        if name != "Set-Cookie":
+            response.set_header(name, value)
+        elif cookie not in response.cookies:
+            # Else something wrote that cookie already; as Duck's own, leave it.
+            response.cookies[cookie] = Written(value)
 
 
 class _Page:
@@ -165,7 +186,6 @@ def _refuse_wrong_settings() -> None:
     """Refuse what a setting says before Duck serves: its own message then names it."""
     if SETTINGS.get("SESSION_ENGINE") == ENGINE:
         settings = duck_session_settings()
-        refuse_device_binding(settings, "Duck")
         check_storage(import_storage(SETTINGS.get("SESSION_STORAGE")), settings)
 
 

@@ -14,6 +14,8 @@ from ..settings import SessionSettings
 DUCK_SUBJECT_KEY = "_auth_user_id"
 """The key under which the login() of Duck, and that of Django, writes the user's id."""
 
+MIDDLEWARE = "duck_cookie_session.contrib.duck.SessionMiddleware"
+
 STORAGE_HELP = (
     'Put SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList" into the settings, or '
     '"duck_cookie_session.revocation.redis.RedisRevocationList" where nodes share a server.'
@@ -59,7 +61,26 @@ def duck_session_settings() -> SessionSettings:
     Raises:
         InvalidSettings: they can't be read, or one has a value that is not allowed.
     """
-    return SessionSettings.from_mapping(duck_settings(), subject_key=DUCK_SUBJECT_KEY)
+    duck = duck_settings()
+    settings = SessionSettings.from_mapping(duck, subject_key=DUCK_SUBJECT_KEY)
+    if settings.device_binding != "off":
+        _check_binding(duck)
+    return settings
+
+
+def _check_binding(duck: Mapping[str, Any]) -> None:
+    """Refuse settings of Duck under which nobody would answer the browser."""
+    names = [str(name) for name in duck.get("MIDDLEWARES") or ()]
+    before = names[: names.index(MIDDLEWARE)] if MIDDLEWARE in names else []
+    if any(name.startswith("duck.") and name.endswith(".SessionMiddleware") for name in names):
+        why = f"MIDDLEWARES has Duck's own SessionMiddleware; put {MIDDLEWARE!r} in its place"
+    elif any(name.endswith(".CSRFMiddleware") for name in before):
+        why = f"CSRFMiddleware would refuse the browser; put {MIDDLEWARE!r} before it"
+    elif duck.get("MIDDLEWARE_FAILURE_BEHAVIOR") == "ignore":
+        why = "MIDDLEWARE_FAILURE_BEHAVIOR is 'ignore', so no middleware can answer; use 'block'"
+    else:
+        return
+    raise InvalidSettings(f"SESSION_DEVICE_BINDING is 'offer', but {why}.")
 
 
 def import_storage(storage: Any) -> Any:
