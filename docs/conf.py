@@ -41,8 +41,11 @@ autodoc_typehints_description_target = "documented_params"
 napoleon_use_ivar = True
 
 # No inventories are downloaded, so names of other packages can't be looked up; ours must be there.
-# A type variable of a decorator has no page.
-nitpick_ignore_regex = [(r"py:.*", r"(?!duck_cookie_session\.).*"), (r"py:.*", r".*\.Method")]
+# A type variable of a decorator has no page, nor has the protocol of what is used of a session.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!duck_cookie_session\.).*"),
+    (r"py:.*", r".*\.(Method|oidc\.Session)"),
+]
 
 
 def settings_table() -> str:

@@ -704,6 +704,17 @@ def test_reference_has_every_public_name() -> None:
     assert named >= public
 
 
+def test_reference_has_what_the_pages_call() -> None:
+    named = set(
+        re.findall(r"^ *\.\. (?:auto|py:)\w+:: (?:\w+\.)*(\w+)", PAGES["docs/api.md"], re.M)
+    )
+    others = {*dir(dict), "permanent", "new"}  # a session is a dict, and Flask's
+    for page, text in PAGES.items():
+        if page != "docs/architecture.md":  # which names what is inside
+            called = set(re.findall(r"(?<![\w/])(?:session|connector)\.(\w+)\(", text))
+            assert called <= named | others, page
+
+
 def test_limit_about_2850_bytes_fit(usage: dict[str, Any]) -> None:
     for page in ("README.md", "docs/proxies.md"):
         assert re.search(r"about 2,850\s+bytes\s+of\s+(packed\s+)?data", PAGES[page])
