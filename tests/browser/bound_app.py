@@ -1,53 +1,35 @@
-"""An ASGI application whose sessions the library binds to the browser; run by uvicorn over https.
+"""An application whose sessions the library binds to the browser; run by uvicorn over https.
 
-It has a clock that moves on by /forward, and tells at /saw what arrived: path, and what it was
-answered with.
+It stands on what SITE_FRAMEWORK names, "asgi" or "django", has a clock that moves on by /forward,
+and tells at /saw what arrived: path, and what it was answered with.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
-from duck_cookie_session import MemoryRevocationList, SessionSettings, SessionStorageConnector
-from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
+from duck_cookie_session import MemoryRevocationList, SessionStorageConnector
 from duck_cookie_session.testing import Clock
+from tests.device.process import django_app
+from tests.device.sites import NAME, PAGE, asgi_app
+from tests.helpers import make_settings
 
 _clock = Clock()
 _saw: list[tuple[str, int]] = []
-PAGE = "<!doctype html><link rel=icon href='data:,'><p>"
-
-
-async def _application(scope: Any, receive: Any, send: Any) -> None:
-    session, path = scope["session"], scope["path"]
-    headers = [(b"content-type", b"text/html; charset=utf-8")]
-    status = 200
-    if path == "/login":
-        session["user"] = "ada"
-        status, headers = 303, [(b"location", b"/home")]
-    elif path == "/logout":
-        session.clear()
-    body = PAGE + json.dumps([session.get("user"), session.device_bound])
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body.encode()})
-
-
-_bound = CookieSessionMiddleware(
-    _application,
-    connector=SessionStorageConnector(
+_bound = {"asgi": asgi_app, "django": django_app}[os.environ["SITE_FRAMEWORK"]](
+    SessionStorageConnector(
         lambda: MemoryRevocationList(clock=_clock),
-        settings=SessionSettings(
-            secret_keys=("a secret of forty characters, used in tests",),
-            cookie_name="__Host-session",
-            subject_key="user",
-            device_binding="offer",
-        ),
+        settings=make_settings(cookie_name=NAME, device_binding="offer"),
         clock=_clock,
-    ),
+    )
 )
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        return
     path = scope["path"]
     if path == "/forward":
         _clock.now += int(scope["query_string"])

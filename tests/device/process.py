@@ -23,6 +23,17 @@ def django_view(request: Any) -> Any:
     return HttpResponse(body, status=status, headers=headers)
 
 
+def django_app(connector: SessionStorageConnector) -> Any:
+    """Django's ASGI application, the only one of its process."""
+    from django.core.handlers.asgi import ASGIHandler
+
+    from duck_cookie_session.contrib.django import _connector
+
+    set_django_up()
+    _connector._connector = connector
+    return ASGIHandler()
+
+
 def under_django(connector: SessionStorageConnector, *, awaited: bool = False) -> Send:
     from django.core.handlers.asgi import ASGIHandler
     from django.core.handlers.wsgi import WSGIHandler

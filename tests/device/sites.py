@@ -29,22 +29,25 @@ from tests.helpers.device_browser import Answer, Send
 NAME = "__Host-session"
 ROOT = Path(__file__).parents[2]
 
+PAGE = "<!doctype html><link rel=icon href='data:,'><p>"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+
 Serve = Callable[[SessionStorageConnector], Send]
 
 
 def view(session: Any, path: str) -> tuple[int, str, dict[str, str]]:
-    """What the application does: status, body and headers. Its body shows the session."""
+    """What the application does: status, a page that shows the session, and headers."""
     what, _, given = path.strip("/").partition("/")
     if what == "login":
         session["user"] = given
     elif what == "signin":  # and a flash message, as after many a login
         session["user"], session["n"] = given, 1
-        return 303, "", {"Location": "/write"}
+        return 303, "", {**HTML, "Location": "/write"}
     elif what == "form":
         session["token"] = "of the form"
     elif what == "send":  # the form
         if session.get("token") != "of the form":
-            return 403, "", {}
+            return 403, "", HTML
         session["user"] = given
     elif what == "logout":
         getattr(session, "flush", session.clear)()  # Django's clear() ends nothing
@@ -53,7 +56,7 @@ def view(session: Any, path: str) -> tuple[int, str, dict[str, str]]:
     elif what == "write":
         session["n"] = session.get("n", 0) + 1
     bound = session.exists(session.session_key) if what == "exists" else session.device_bound
-    return 200, json.dumps([session.get("user"), bound, session.get("n", 0)]), {}
+    return 200, PAGE + json.dumps([session.get("user"), bound, session.get("n", 0)]), HTML
 
 
 class Node(Protocol):
@@ -131,7 +134,7 @@ class Here:
 # Under ASGI and Flask.
 
 
-def under_asgi(connector: SessionStorageConnector) -> Send:
+def asgi_app(connector: SessionStorageConnector) -> Any:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         session = scope["session"]
         status, body, headers = view(session, scope["path"])
@@ -141,7 +144,11 @@ def under_asgi(connector: SessionStorageConnector) -> Send:
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": body.encode()})
 
-    return over_asgi(CookieSessionMiddleware(application, connector=connector), split=True)
+    return CookieSessionMiddleware(application, connector=connector)
+
+
+def under_asgi(connector: SessionStorageConnector) -> Send:
+    return over_asgi(asgi_app(connector), split=True)
 
 
 def under_flask(connector: SessionStorageConnector) -> Send:

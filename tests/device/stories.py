@@ -18,9 +18,15 @@ SESSION, KEY, PROOF = "session", "key", "proof"
 
 def shown(answer: Answer) -> tuple[Any, bool]:
     """Who is logged in by a page, and whether the session is bound."""
-    assert answer.status == 200, (answer.status, answer.body)
-    user, bound, _ = json.loads(answer.body)
+    user, bound, _ = state(answer)
     return user, bound
+
+
+def state(answer: Answer) -> list[Any]:
+    """Who is logged in by a page, whether the session is bound, and how often it was written."""
+    assert answer.status == 200, (answer.status, answer.body)
+    found: list[Any] = json.loads(answer.body.decode().rpartition("<p>")[2])
+    return found
 
 
 def who(browser: DeviceBrowser, path: str = "/") -> tuple[Any, bool]:

@@ -23,6 +23,7 @@ from tests.device.stories import (
     only,
     only_session,
     shown,
+    state,
     stolen,
     who,
 )
@@ -109,9 +110,9 @@ def test_a_page_that_writes_races_the_registration(world: World, served: str, ar
     else:
         browser.registered(offer, registration)
         browser.take(page)
-    assert json.loads(browser.open("/write").body) == ["ada", True, 2]
+    assert state(browser.open("/write")) == ["ada", True, 2]
     world.pass_by(31)
-    assert json.loads(browser.open("/write").body) == ["ada", True, 3]
+    assert state(browser.open("/write")) == ["ada", True, 3]
 
 
 def test_a_browser_that_does_not_know_it_goes_on_as_before(world: World) -> None:
