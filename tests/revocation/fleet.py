@@ -4,18 +4,29 @@ Each process works on tokens that all of them hand around, in random order, and 
 did: when it began, when it ended (one monotonic clock for the whole machine) and what came of it.
 `violations` holds these logs against the two promises: no token is accepted after its revocation
 returned, and none is refused that was not revoked.
+
+Processes may be killed at any moment and are replaced then. Nothing that they share is left locked
+or torn: tokens and logs are files, written to in one call. What a killed one had begun may have
+been carried out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import multiprocessing
+import os
+import pickle
 import random
+import signal
+import tempfile
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from duck_cookie_session import (
@@ -32,6 +43,9 @@ from duck_cookie_session.settings import is_sql_url
 SECRET = "the secret that all processes of the fleet share"
 SLOTS = 24
 SLOT_BYTES = 1024
+NEVER = 2**63
+EVENT_BYTES = 600
+"""About what one takes in a log, with its begin."""
 USERS = [f"user {number}" for number in range(8)]
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -82,13 +96,14 @@ class Event(NamedTuple):
     """One thing that one process did.
 
     Attributes:
-        kind: "save", "read" or "revoke".
+        kind: "save", "read", "supersede", "revoke", or "killed", where the process was.
         began, ended: nanoseconds.
         node: number of the process.
-        outcome: "done", "refused", or "unavailable" (it may have been carried out).
+        outcome: "done", "refused", or "unavailable": it may have been carried out, and may yet be.
         token: of a save the new one, of a read the one read.
         base: of a save the token that it went on from.
-        session: of a save its new session id; of a revocation the session.
+        session: of a save its new session id, None where it is not known and may be another than
+            before; of a revocation the session.
         subject: of a save or a revocation.
         adopted: of a save: the kind of scope ("session", "subject") whose epoch its own request
             raised just before, and when that had ended.
@@ -106,14 +121,60 @@ class Event(NamedTuple):
     adopted: tuple[str, int] | None = None
 
 
+class Slots:
+    """The tokens that all processes hand around, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+
+    def take(self, slot: int) -> str | None:
+        with self._alone():
+            text = os.pread(self._file, SLOT_BYTES, slot * SLOT_BYTES)
+        return text.rstrip(b"\0").decode() or None
+
+    def give(self, slot: int, token: str) -> None:
+        with self._alone():
+            os.pwrite(self._file, token.encode().ljust(SLOT_BYTES, b"\0"), slot * SLOT_BYTES)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of a killed process the system lets go."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+class Log:
+    """What one process did, in a file that outlives it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def put(self, event: Event) -> None:
+        self._file.write(pickle.dumps(event))
+
+    @staticmethod
+    def read(path: Path) -> list[Event]:
+        """All events; of those that were written down at their begin and their end, the end."""
+        found: dict[tuple[int, str], Event] = {}
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.UnpicklingError):
+            while True:
+                event: Event = pickle.load(file)  # noqa: S301  # we wrote it
+                found[event.began, event.kind] = event
+        return list(found.values())
+
+
 class Worker:
     """One process of the fleet."""
 
-    def __init__(self, plan: Plan, slots: Any) -> None:
+    def __init__(self, plan: Plan, slots: Slots, log: Log) -> None:
         self.plan = plan
         self.slots = slots
+        self.log = log
+        self.last: Event | None = None
         self.random = random.Random(plan.seed * 1_000 + plan.number)
-        self.log: list[Event] = []
         self.old: deque[str] = deque(maxlen=60)
         self.step = 0.0
         settings = SessionSettings(
@@ -137,7 +198,7 @@ class Worker:
     def clock(self) -> float:
         return time.time() + self.plan.clock_offset + self.step
 
-    def work(self) -> list[Event]:
+    def work(self) -> None:
         started = time.monotonic()
         kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
         for number in itertools.count():
@@ -148,35 +209,28 @@ class Worker:
                 self.step = self.plan.step
             (kind,) = self.random.choices(kinds, weights)
             getattr(self, kind.replace(" ", "_"))()
-            if self.log and self.log[-1].outcome == "unavailable":
+            if self.last is not None and self.last.outcome == "unavailable":
                 time.sleep(0.002)  # leave the processor to the server that is to come back
         self.connector.close()
-        return self.log
 
     # What passes from process to process.
-
-    def take(self, slot: int) -> str | None:
-        with self.slots.get_lock():
-            text = self.slots[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]
-        return text.rstrip(b"\0").decode() or None
 
     def give(self, slot: int, token: str | None) -> None:
         if token is not None:
             self.old.append(token)
-            with self.slots.get_lock():
-                self.slots[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES] = token.encode().ljust(
-                    SLOT_BYTES, b"\0"
-                )
+            self.slots.give(slot, token)
 
     def slot(self) -> tuple[int, str | None]:
         slot = self.random.randrange(SLOTS)
-        return slot, self.take(slot)
+        return slot, self.slots.take(slot)
 
     # What is written down.
 
     def did(self, kind: str, call: Callable[[], Any], **what: Any) -> Any:
         """Carry out a call and log it; a save's call gives (token, subject)."""
         began = time.monotonic_ns()
+        if kind != "read":  # should the process be killed now, it may have been carried out
+            self.log.put(Event(kind, began, NEVER, self.plan.number, "unavailable", **what))
         given, outcome = None, "done"
         try:
             given = call()
@@ -192,8 +246,13 @@ class Worker:
             session = self.connector.session_id_of(token)
             what |= {"token": token, "session": session, "subject": subject}
             given = token
-        self.log.append(Event(kind, began, ended, self.plan.number, outcome, **what))
+        self.last = Event(kind, began, ended, self.plan.number, outcome, **what)
+        self.log.put(self.last)
         return given
+
+    def done(self) -> bool:
+        """Whether the last call was carried out."""
+        return self.last is not None and self.last.outcome == "done"
 
     # What it does.
 
@@ -228,6 +287,7 @@ class Worker:
                 "save",
                 lambda: (self.connector.update_session(token, change), subject),
                 base=token,
+                session=self.connector.session_id_of(token),
             ),
         )
 
@@ -251,16 +311,16 @@ class Worker:
         self.did(
             "supersede", store.supersede, base=token, session=self.connector.session_id_of(token)
         )
-        if self.log[-1].outcome == "done":
-            self.save(slot, token, store, adopted=("session", self.log[-1].ended))
+        if self.done():
+            self.save(slot, token, store, adopts="session")
 
     def log_out_others(self) -> None:
         slot, token, store = self.loaded()
         if store is None or store.get("user") is None:
             return
         self.did("revoke", store.delete_other_sessions, subject=store["user"])
-        if self.log[-1].outcome == "done":
-            self.save(slot, token, store, adopted=("subject", self.log[-1].ended))
+        if self.done():
+            self.save(slot, token, store, adopts="subject")
 
     def log_in(self) -> None:
         slot, token, store = self.loaded()
@@ -277,45 +337,66 @@ class Worker:
         live = self.did("read", lambda: store.load() or None, token=token)
         return (slot, token, store) if live else (None, None, None)
 
-    def save(self, slot: int, base: str, store: SessionStore, adopted: Any = None) -> None:
+    def save(self, slot: int, base: str, store: SessionStore, adopts: str | None = None) -> None:
+        """Save, under another session id if nothing is adopted."""
         store["n"] = self.random.random()
 
         def save() -> tuple[str | None, Any]:
             store.save()
             return store.session_key, store.get("user")
 
-        self.give(slot, self.did("save", save, base=base, adopted=adopted))
+        what: dict[str, Any] = {}
+        if adopts is not None and self.last is not None:
+            what["adopted"] = adopts, self.last.ended
+            what["session"] = self.connector.session_id_of(base)
+        self.give(slot, self.did("save", save, base=base, **what))
 
     def subject_in(self, token: str) -> str | None:
         opened = self.connector.rules.open(token)
         return opened.claims.subject  # type: ignore[union-attr]  # ours, and far from expired
 
 
-def run_worker(plan: Plan, slots: Any) -> list[Event]:
-    return Worker(plan, slots).work()
+def run_worker(plan: Plan, slots: Path, log: Path) -> None:
+    Worker(plan, Slots(slots), Log(log)).work()
 
 
-_slots: Any = None
+def run_fleet(
+    plans: Sequence[Plan], meanwhile: Callable[[], object] = lambda: None, *, kills: int = 0
+) -> list[Event]:
+    """Run one process for each plan, and `meanwhile` beside them; all that they logged.
 
-
-def _take_slots(slots: Any) -> None:
-    global _slots
-    _slots = slots
-
-
-def _run_in_pool(plan: Plan) -> list[Event]:
-    return run_worker(plan, _slots)
-
-
-def run_fleet(plans: Sequence[Plan], meanwhile: Callable[[], object] = lambda: None) -> list[Event]:
-    """Run one process for each plan, and `meanwhile` beside them; all that they logged."""
-    slots = SPAWN.Array("c", SLOTS * SLOT_BYTES)
-    with ProcessPoolExecutor(
-        len(plans), mp_context=SPAWN, initializer=_take_slots, initargs=(slots,)
-    ) as pool:
-        jobs: list[Future[list[Event]]] = [pool.submit(_run_in_pool, plan) for plan in plans]
+    Args:
+        kills: how often each process is killed and replaced by another, which does the rest.
+    """
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(len(plans)) as pool:
+        jobs = [pool.submit(_keep, plan, Path(name), kills) for plan in plans]
         meanwhile()
         return [event for job in jobs for event in job.result()]
+
+
+def _keep(plan: Plan, directory: Path, kills: int) -> list[Event]:
+    """See that one process works, kill it now and then, and give what it logged."""
+    events: list[Event] = []
+    chance = random.Random(plan.seed * 1_000 + plan.number)
+    for life in range(kills + 1):
+        log = directory / f"log{plan.number}.{life}"
+        log.touch()
+        rest = replace(plan, operations=plan.operations - len(events), seed=plan.seed + life)
+        process = SPAWN.Process(target=run_worker, args=(rest, directory / "slots", log))
+        process.start()
+        if life < kills:
+            size = chance.uniform(0.2, 1) * plan.operations / (kills + 1) * EVENT_BYTES
+            while process.is_alive() and log.stat().st_size < size:
+                time.sleep(0.001)
+            process.kill()
+        process.join()
+        events += Log.read(log)
+        if process.exitcode == -signal.SIGKILL:
+            now = time.monotonic_ns()
+            events.append(Event("killed", now, now, plan.number, "done"))
+        else:
+            assert process.exitcode == 0, f"process {plan.number} failed: see above"
+    return events
 
 
 # The judge.
@@ -460,6 +541,7 @@ class Judge:
 def summary(events: Sequence[Event]) -> str:
     """How many of each, for the test's output."""
     counts = Counter(f"{event.kind} {event.outcome}" for event in events)
-    return f"{len(events)} operations: " + ", ".join(
+    kills = counts.pop("killed done", 0)
+    return f"{len(events) - kills} operations, {kills} processes killed: " + ", ".join(
         f"{count} {what}" for what, count in sorted(counts.items())
     )

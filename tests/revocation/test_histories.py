@@ -1,4 +1,7 @@
-"""The quick form of the history checks; `histories` says how to run the deep one."""
+"""The quick form of the history checks, processes and servers killed among them.
+
+`histories` says how to run the deep one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ import pytest
 
 from tests.helpers.redis_fleet import Sentinels
 from tests.helpers.redis_server import RedisServer
-from tests.revocation.histories import on_sql, on_sqlite, through_a_failover, through_faults
+from tests.revocation.histories import (
+    DURABLE,
+    on_sql,
+    on_sqlite,
+    through_a_failover,
+    through_faults,
+)
 
 if TYPE_CHECKING:
     from tests.helpers.sql_servers import SQLServer  # needs SQLAlchemy
@@ -27,7 +36,7 @@ def test_on_a_database(one_sql: SQLServer) -> None:
 
 
 def test_on_a_server_behind_a_faulty_proxy(make_redis_server: Callable[..., RedisServer]) -> None:
-    assert through_faults(make_redis_server(), 2_000) == []
+    assert through_faults(make_redis_server(*DURABLE), 2_000) == []
 
 
 def test_through_a_failover(make_redis_server: Callable[..., RedisServer], tmp_path: Path) -> None:
