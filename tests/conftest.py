@@ -176,10 +176,10 @@ def make_redis_server(needs_redis: None, tmp_path: Path) -> Iterator[Callable[..
 
     made: list[RedisServer] = []
 
-    def make(*arguments: str) -> RedisServer:
+    def make(*arguments: str, **more: Any) -> RedisServer:
         directory = tmp_path / f"redis{len(made)}"
         directory.mkdir()
-        made.append(RedisServer(directory, *arguments))
+        made.append(RedisServer(directory, *arguments, **more))
         made[-1].start()
         return made[-1]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +17,25 @@ redis = pytest.importorskip("redis", reason="redis-py is not installed (extra `r
 
 from duck_cookie_session import SessionSettings, SessionStorageConnector  # noqa: E402  # as above
 from duck_cookie_session.cli import main  # noqa: E402  # as above
+from duck_cookie_session.cli.findings import Finding  # noqa: E402  # as above
 from duck_cookie_session.cli.redis_checks import (  # noqa: E402  # as above
-    _check_clock,
     _check_durable,
     _check_eviction,
     _check_latency,
-    _check_replicas,
     _check_role,
     _check_room,
     check_redis,
 )
+from duck_cookie_session.revocation._redis_format import key_of  # noqa: E402  # as above
+from duck_cookie_session.revocation.base import Scopes  # noqa: E402  # as above
 from duck_cookie_session.revocation.redis import RedisRevocationList  # noqa: E402  # as above
+from tests.helpers.fake_clock import FileClock, faketime  # noqa: E402  # as above
+from tests.helpers.redis_fleet import (  # noqa: E402  # needs redis-py
+    AT_ONCE,
+    Cluster,
+    Sentinels,
+    wait_for_replica,
+)
 from tests.helpers.redis_server import RedisServer  # noqa: E402  # needs redis-py
 
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
@@ -161,19 +172,6 @@ def test_findings_that_take_another_server() -> None:
     assert _check_durable({"aof_enabled": 1}, None).level == "note"
 
 
-def test_a_clock_that_is_apart(server: RedisServer) -> None:
-    class Late:
-        """A server whose clock is an hour late."""
-
-        def time(self) -> tuple[int, int]:
-            with server.client() as client:
-                seconds, micros = client.time()
-            return seconds - 3600, micros
-
-    assert _check_clock(Late(), 60).level == "bad"
-    assert _check_clock(Late(), 4000).level == "good"
-
-
 def test_a_server_that_does_not_let_itself_be_examined(server: RedisServer, run: Run) -> None:
     with server.client() as client:
         client.acl_setuser(
@@ -188,29 +186,135 @@ def test_a_server_that_does_not_let_itself_be_examined(server: RedisServer, run:
         client.acl_deluser("guest")
 
 
-@pytest.mark.parametrize(
-    ("replicas", "to_write", "wanted", "may_fail_over", "level", "said"),
-    [
-        (0, "0", 0, False, "good", "none"),
-        (0, "0", 0, True, "bad", "SESSION_MIN_REPLICAS"),
-        (2, "1", 0, False, "bad", "SESSION_MIN_REPLICAS"),
-        (0, "1", 1, True, "bad", "refuses to answer"),
-        (1, "0", 1, True, "bad", "min-replicas-to-write 0; set it to 1"),
-        (2, "1", 1, True, "note", "could take over"),
-        (1, "1", 1, True, "good", "1 replicas"),
-        (1, None, 1, True, "good", "1 replicas"),
-    ],
-)
-def test_replicas(
-    replicas: int, to_write: str | None, wanted: int, may_fail_over: bool, level: str, said: str
-) -> None:
-    found = _check_replicas({"connected_slaves": replicas}, to_write, wanted, may_fail_over)
-    assert (found.level, said in found.text) == (level, True)
-
-
 def test_latency(server: RedisServer) -> None:
     with server.client() as client:
         assert _check_latency(client, b"dcs2", 60).level == "good"
         found = _check_latency(client, b"dcs2", 1e-9)
     assert found.level == "bad"
     assert "time-out" in found.text
+
+
+# Sentinels and a Cluster, of real processes
+
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
+
+
+class Fleet:
+    """What runs, the server that keeps the list, and what `check` says of it."""
+
+    def __init__(self, kind: str, url: str, keeper: RedisServer, clock: FileClock) -> None:
+        self.kind, self.url, self.keeper, self.clock = kind, url, keeper, clock
+
+    def findings(self, min_replicas: int = 1, timeout: float = 60) -> dict[str, Finding]:
+        found = check_redis(self.url, 60, scope=SCOPE, min_replicas=min_replicas, timeout=timeout)
+        return {one.what: one for one in found}
+
+    def set(self, name: str, value: str) -> None:
+        with self.keeper.client() as client:
+            client.config_set(name, value)
+
+
+SCOPE = Scopes(SessionSettings(secret_keys=SECRET)).everything
+
+
+@pytest.fixture(params=["sentinel", "cluster"])
+def fleet(
+    request: pytest.FixtureRequest, make_redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> Iterator[Fleet]:
+    clock = FileClock(tmp_path / "clock")
+    if faketime() is None:
+        pytest.skip("no libfaketime: apt-get install faketime")
+    make = partial(make_redis_server, environment=clock.environment())
+    if request.param == "cluster":
+        cluster = Cluster(make, (*DURABLE, *SAFE))
+        yield Fleet("cluster", cluster.url, cluster.keeper(key_of(SCOPE)), clock)
+        return
+    sentinels = Sentinels(make, tmp_path, arguments=(*DURABLE, *SAFE))
+    yield Fleet("sentinel", sentinels.url, sentinels.primary, clock)
+    sentinels.close()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # redis-py's
+def test_check_looks_at_the_server_that_keeps_the_list(
+    fleet: Fleet, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_REVOCATION_URL", fleet.url)
+    monkeypatch.setenv("SESSION_MIN_REPLICAS", "1")
+    code, report = run("check")
+    found = levels(report)
+    names = ("list", "role", "durable", "replicas", "eviction", "clock")
+    assert {name: found[name] for name in names} == dict.fromkeys(names, "good")
+    monkeypatch.setenv("SESSION_MIN_REPLICAS", "0")
+    code, report = run("check")
+    assert (code, levels(report)["replicas"]) == (1, "bad")
+
+    said = fleet.findings(min_replicas=0)["replicas"].text
+    assert "1 replicas" in said
+    assert "SESSION_MIN_REPLICAS" in said
+    assert "refuses to answer" in fleet.findings(min_replicas=2)["replicas"].text
+
+    fleet.set("min-replicas-to-write", "0")
+    assert "min-replicas-to-write 0; set it to 1" in fleet.findings()["replicas"].text
+    fleet.set("appendfsync", "everysec")
+    assert fleet.findings()["durable"].level == "note"
+    fleet.set("appendonly", "no")
+    assert fleet.findings()["durable"].level == "bad"
+    fleet.set("maxmemory-policy", "allkeys-lru")
+    assert "noeviction" in fleet.findings()["eviction"].text
+
+    with busy(fleet.keeper):
+        latency = fleet.findings(timeout=0.25)["latency"]
+    assert latency.level == "bad"
+    assert "time-out 250 ms" in latency.text
+    assert fleet.findings()["latency"].level == "good"
+
+    fleet.clock.move(3_600)
+    apart = fleet.findings()["clock"]
+    assert apart.level == "bad"
+    assert apart.text.startswith(("3599.", "3600."))
+
+
+@contextlib.contextmanager
+def busy(server: RedisServer) -> Iterator[None]:
+    """A server that is held up again and again, for 0.2 s."""
+    ended = threading.Event()
+
+    def hold_up() -> None:
+        with server.client() as client:
+            while not ended.is_set():
+                client.execute_command("EVAL", HOLDS_UP, 0)
+
+    held_up = threading.Thread(target=hold_up)
+    held_up.start()
+    yield
+    ended.set()
+    held_up.join()
+
+
+HOLDS_UP = """
+local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
+local until_then = now() + 200000
+while now() < until_then do end
+"""
+
+
+@pytest.mark.slow
+def test_one_more_replica_than_have_to_know_could_take_over_without_it(
+    make_redis_server: Callable[..., RedisServer],
+) -> None:
+    primary = make_redis_server(*DURABLE)
+    for _ in range(2):
+        wait_for_replica(make_redis_server("--replicaof", "127.0.0.1", str(primary.port), *AT_ONCE))
+
+    def levels_of(min_replicas: int) -> tuple[str, str]:
+        found = {one.what: one for one in check_redis(primary.url, 60, min_replicas=min_replicas)}
+        return found["replicas"].level, found["replicas"].text
+
+    assert levels_of(0)[0] == "bad"
+    with primary.client() as client:
+        client.config_set("min-replicas-to-write", "1")
+    level, text = levels_of(1)
+    assert (level, "could take over" in text) == ("note", True)
+    assert levels_of(2)[0] == "good"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import redis
 
-from .redis_server import RedisServer, free_port, redis_binary
+from .redis_server import RedisServer, bare_client, free_port, redis_binary, tls_settings
 
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
 """A primary that passes on what it has as soon as a replica asks, not five seconds later."""
@@ -101,12 +101,12 @@ class Link:
                 one.shutdown(socket.SHUT_RDWR)
 
 
-def sentinel_command() -> list[str] | None:
+def sentinel_command(kind: str | None = None) -> list[str] | None:
     """What starts a Sentinel, before the path of its configuration; None where there is none."""
     found = shutil.which("redis-sentinel") or shutil.which("valkey-sentinel")
-    if found:
+    if found and kind is None:
         return [found]
-    binary = redis_binary()
+    binary = redis_binary(kind)
     return None if binary is None else [binary]
 
 
@@ -140,6 +140,7 @@ class Sentinels:
         for replica in self.replicas:
             wait_for_replica(replica)
         self.ports = [free_port() for _ in range(3)]
+        self.certificate = self.primary.certificate
         self._directory = directory
         self.processes = [self._start(port) for port in self.ports]
         wait_until(self._complete, "the Sentinels do not know each other")
@@ -151,7 +152,7 @@ class Sentinels:
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"redis+sentinel://{hosts}/{self.SERVICE}/0"
+        return f"{_scheme(self.primary)}+sentinel://{hosts}/{self.SERVICE}/0"
 
     def close(self) -> None:
         for process in self.processes:
@@ -173,34 +174,44 @@ class Sentinels:
 
     def named(self) -> int:
         """The port of the primary that the first Sentinel names."""
-        with redis.Redis(port=self.ports[0], socket_timeout=1, protocol=2) as client:
+        with self._client(self.ports[0]) as client:
             return int(client.sentinel_get_master_addr_by_name(self.SERVICE)[1])
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         path = self._directory / f"sentinel-{port}.conf"
+        listening = f"port {port}"
+        if self.certificate is not None:
+            listening = "\n".join(tls_settings(port, self.certificate))
         path.write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {self._directory}\n"
+            f"{listening}\nbind 127.0.0.1\ndir {self._directory}\n"
             f"sentinel monitor {self.SERVICE} 127.0.0.1 {self.primary.port} 2\n"
             f"sentinel down-after-milliseconds {self.SERVICE} 1000\n"
             f"sentinel failover-timeout {self.SERVICE} 3000\n"
         )
-        command = sentinel_command()
+        command = sentinel_command(self.primary.kind)
         assert command is not None
         return subprocess.Popen([*command, str(path), "--sentinel"], stdout=subprocess.DEVNULL)
 
+    def _client(self, port: int) -> redis.Redis:
+        return bare_client(port, self.certificate, timeout=1)
+
     def _whole(self) -> bool:
-        with redis.Redis(port=self.named(), socket_timeout=1, protocol=2) as client:
+        with self._client(self.named()) as client:
             info = client.info("replication")
         online = [info.get(f"slave{n}", {}).get("state") for n in range(len(self.replicas))]
         return info["role"] == "master" and online == ["online"] * len(self.replicas)
 
     def _complete(self) -> bool:
         for port in self.ports:
-            with redis.Redis(port=port, socket_timeout=1, protocol=2) as client:
+            with self._client(port) as client:
                 state = client.sentinel_masters()[self.SERVICE]
                 if state["num-other-sentinels"] != 2 or state["num-slaves"] != len(self.replicas):
                     return False
         return True
+
+
+def _scheme(server: RedisServer) -> str:
+    return "redis" if server.certificate is None else "rediss"
 
 
 def wait_for_replica(replica: RedisServer) -> None:
@@ -258,7 +269,8 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in self.servers)
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.servers)
+        return f"{_scheme(self.servers[0])}+cluster://{hosts}"
 
     def keeper(self, key: bytes) -> RedisServer:
         """The primary that keeps a key, by what its nodes say now."""

@@ -12,7 +12,9 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import redis
 
@@ -51,6 +53,34 @@ def free_port() -> int:
             return port
 
 
+def tls_binary() -> str | None:
+    """Path of a server that was built with TLS, as Debian's is; or None."""
+    for path in ("/usr/bin/redis-server", shutil.which("redis-server")):
+        if path and Path(path).exists() and b"libssl.so" in Path(path).read_bytes():
+            return path
+    return None
+
+
+def tls_settings(port: int, certificate: Path) -> list[str]:
+    """Lines of a configuration by which a server, or a Sentinel, speaks TLS only."""
+    return [
+        "port 0",
+        f"tls-port {port}",
+        f"tls-cert-file {certificate}",
+        f"tls-key-file {certificate}",
+        f"tls-ca-cert-file {certificate}",
+        "tls-auth-clients no",
+        "tls-replication yes",
+        "tls-cluster yes",
+    ]
+
+
+def bare_client(port: int, certificate: Path | None, *, timeout: float) -> redis.Redis:
+    """A client to look and to interfere."""
+    with_tls = {} if certificate is None else {"ssl": True, "ssl_ca_certs": str(certificate)}
+    return redis.Redis(host="127.0.0.1", port=port, socket_timeout=timeout, protocol=2, **with_tls)
+
+
 class RedisServer:
     """One server on a free port of the loopback, that can be killed, paused and started again.
 
@@ -58,11 +88,23 @@ class RedisServer:
         directory: where it writes.
         arguments: more of its own, as in "--appendonly", "yes".
         kind: as TEST_REDIS_SERVER, which None takes.
+        certificate: with it the server, and its replicas and nodes among themselves, speak TLS
+            only; `tls_binary` is a `kind` that can.
+        environment: more of its own.
     """
 
-    def __init__(self, directory: Path, *arguments: str, kind: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        kind: str | None = None,
+        certificate: Path | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.directory = directory
         self.kind = kind
+        self.certificate = certificate
+        self.environment = environment
         self.arguments = arguments
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -72,9 +114,15 @@ class RedisServer:
         """Start it and wait until it answers."""
         binary = redis_binary(self.kind)
         assert binary is not None, WHY_NOT
-        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        listening = ["--port", str(self.port)]
+        if self.certificate is not None:
+            listening = [f"--{one}" for one in tls_settings(self.port, self.certificate)]
+            listening = [word for one in listening for word in one.split()]
+        command = [binary, *listening, "--bind", "127.0.0.1", "--save", ""]
         command += ["--dir", str(self.directory), *self.arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, **self.environment}
+        )
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -88,7 +136,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A bare client, to look and to interfere."""
-        return redis.Redis(port=self.port, socket_timeout=5, protocol=2)
+        return bare_client(self.port, self.certificate, timeout=5)
 
     def kill(self) -> None:
         """Kill -9 and wait until it is gone."""

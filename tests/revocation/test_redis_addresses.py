@@ -334,23 +334,29 @@ def test_a_cluster_whose_nodes_changed_places(cluster: Cluster) -> None:
 
 
 def rights(kind: str) -> list[str]:
-    """As docs/lists-redis.md gives them."""
-    table = (Path(__file__).parents[2] / "docs" / "lists-redis.md").read_text()
-    base = re.findall(r"^\| one, or behind Sentinels \| `([^`]*)`", table, re.MULTILINE)[0]
-    more = re.findall(r"^\| Cluster \| the same and `([^`]*)`", table, re.MULTILINE)[0]
-    return [*base.split(), "+wait", *(more.split() if kind == "Cluster" else ())]
+    """As docs/lists-redis.md gives them, with those for `min_replicas`."""
+    page = (Path(__file__).parents[2] / "docs" / "lists-redis.md").read_text()
+    table = page.partition("| server | rights |\n|---|---|\n")[2].partition("\n\n")[0]
+    found = {}
+    for line in table.splitlines():
+        name, row = line.strip("| ").split(" | ")
+        given = " ".join(re.findall(r"`([~+][^`]*)`", row))
+        found[name] = given.replace("\\|", "|").split()
+    base = found["one, or behind Sentinels"]
+    return [*base, *found["Cluster"]] if kind == "Cluster" else found.get(kind, base)
 
 
 def limit(servers: list[RedisServer], allowed: list[str]) -> None:
     for server in servers:
         with server.client() as client:
-            client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hidden", *allowed)
+            limit_by(client, allowed)
 
 
-@pytest.mark.slow
-def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinels) -> None:
-    limit([sentinels.primary, *sentinels.replicas], rights("one"))
-    one = bound(sentinels.url.replace("//", "//app:hidden@"), min_replicas=1)
+def limit_by(client: redis.Redis, allowed: list[str]) -> None:
+    client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hidden", *allowed)
+
+
+def work_through_both(one: RedisRevocationList) -> None:
     work_through_plain(one)
 
     async def work() -> None:
@@ -358,16 +364,29 @@ def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinel
         await one.aclose()
 
     asyncio.run(work())
+
+
+def test_the_rights_that_the_documents_give_on_one_server(make_redis_server: MakeServer) -> None:
+    server = make_redis_server()
+    limit([server], rights("one"))
+    work_through_both(bound(server.url.replace("//", "//app:hidden@")))
+
+
+@pytest.mark.slow
+def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinels) -> None:
+    limit(sentinels.servers, rights("one"))
+    for port in sentinels.ports:
+        with redis.Redis(port=port, socket_timeout=5, protocol=2) as client:
+            limit_by(client, rights("the Sentinels themselves"))
+            client.execute_command("ACL", "SETUSER", "default", "-sentinel")
+    url = sentinels.url.replace("//", "//app:hidden@")
+    asked = "?sentinel_username=app&sentinel_password=hidden"
+    work_through_both(bound(url + asked, min_replicas=1))
+    with pytest.raises(RevocationListUnavailable):
+        bound(url).lookup((session(),))
 
 
 @pytest.mark.slow
 def test_the_rights_that_the_documents_give_on_a_cluster(cluster: Cluster) -> None:
     limit(cluster.servers, rights("Cluster"))
-    one = bound(cluster.url.replace("//", "//app:hidden@"), min_replicas=1)
-    work_through_plain(one)
-
-    async def work() -> None:
-        await work_through(one)
-        await one.aclose()
-
-    asyncio.run(work())
+    work_through_both(bound(cluster.url.replace("//", "//app:hidden@"), min_replicas=1))
