@@ -220,6 +220,17 @@ def test_an_audit_log(clean_process: None, tmp_path: Path, monkeypatch: pytest.M
     assert {line["address"] for line in lines} == {"192.0.2.7"}
 
 
+def test_tests_that_pages_name_are_there() -> None:
+    pages = "\n".join(PAGES.values())
+    named = re.findall(r"`(?:tests/)?([\w/]+\.py)::(test_\w+)`", pages)
+    assert len(named) > 20
+    for path, test in named:
+        text = (ROOT / "tests" / path).read_text("utf-8")
+        assert re.search(rf"^(async )?def {test}\(", text, re.MULTILINE), (path, test)
+    for path in re.findall(r"`tests/([\w/]+\.py)`", pages):
+        assert (ROOT / "tests" / path).exists(), path
+
+
 def test_what_to_alert_on_are_words_of_the_log() -> None:
     words = {word.value for enum in (EventKind, Reason) for word in enum}
     words |= {"session", "subject", "group", "everything", "before", "clear-all"}
