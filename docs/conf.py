@@ -118,16 +118,19 @@ def _put_in(app: Any, name: str, source: list[str]) -> None:
 def _before_napoleon(
     app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Two things that napoleon reads in its own way.
+    """Three things that napoleon reads in its own way.
 
-    It takes a property's first words before a colon for its type, and of several errors that are
-    listed over more than one line each line for one.
+    It takes the first words of a property or attribute before a colon for its type, of several
+    errors listed over more than one line each line for one, and "as `save`" for an error's name.
     """
     del app, name, obj, options
-    if what == "property" and lines:
+    if what in ("property", "attribute") and lines:
         lines[0] = lines[0].replace(": ", " \N{EN DASH} ", 1)
     if "Raises:" in lines:
         at = lines.index("Raises:") + 1
+        if lines[at].startswith("    as "):
+            lines[at - 1 : at + 1] = [f"Raises the same {lines[at].strip()}"]
+            return
         while at + 1 < len(lines):
             if lines[at].endswith(","):
                 lines[at] += " " + lines.pop(at + 1).strip()

@@ -115,7 +115,7 @@ class LogoutReceiver:
     def remember(self, session: Session, claims: Mapping[str, Any]) -> None:
         """Put into the session by what the provider will name it, at the callback of a login.
 
-        That are two keys with 22 characters each, digests of the issuer and of `sid` or `sub`.
+        Those are two keys of 22 characters each, digests of the issuer and of `sid` or `sub`.
 
         Args:
             session: any framework's; where its login begins a new session, after that.
@@ -155,8 +155,7 @@ class LogoutReceiver:
             body: of the POST, at most 32,768 bytes.
             content_type: its header.
 
-        Raises:
-            nothing, whatever came.
+        Never raises, whatever came.
         """
         return self._connector.run(self._receive_steps(body, content_type))
 

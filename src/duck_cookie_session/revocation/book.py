@@ -36,7 +36,8 @@ class Book:
         elsewhere: whether the list may be another than at its last raise, as after a restart.
 
     Attributes:
-        kept, entries: what the list has to keep.
+        kept: what the list has to keep beside the entries.
+        entries: what it has to keep by scope.
     """
 
     def __init__(
