@@ -17,7 +17,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -81,33 +81,46 @@ class Site:
 
 @contextlib.contextmanager
 def serving(
-    name: str, folder: Path, *, debug: bool = False, redis: str = "", provider: str = ""
+    name: str,
+    folder: Path,
+    *,
+    debug: bool = False,
+    redis: str = "",
+    provider: str = "",
+    command: Sequence[str] = (),
+    **more: str,
 ) -> Iterator[Site]:
-    """Start a site, and end it when the block is left."""
-    (port,) = free_ports(1)
+    """Start a site, and end it when the block is left.
+
+    Args:
+        command: what is started in place of a site in Python.
+        more: of its environment.
+    """
     folder.mkdir(exist_ok=True)
     output = folder / "output.txt"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
         "PYTHONUNBUFFERED": "1",
-        "SITE_PORT": str(port),
+        "SITE_PORT": str(free_ports(1)[0]),
+        "SITE_COOKIE": COOKIE,
         "SITE_SECRET": secrets.token_urlsafe(48),
         "SITE_FOLDER": str(folder / "sessions"),
         "SITE_DEBUG": "1" if debug else "",
         "SITE_LIST": redis,
         "SITE_PROVIDER": provider,
+        **more,
     }
     with output.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.packages.sites.{name}"],
+            command or [sys.executable, "-m", f"tests.packages.sites.{name}"],
             cwd=folder,
             env=environment,
             stdout=written,
             stderr=subprocess.STDOUT,
         )
     try:
-        yield Site(f"http://127.0.0.1:{port}", output, process)
+        yield Site(f"http://127.0.0.1:{environment['SITE_PORT']}", output, process)
     finally:
         process.terminate()
         try:

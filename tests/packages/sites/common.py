@@ -17,7 +17,7 @@ REDIS = os.environ["SITE_LIST"]
 PROVIDER = os.environ["SITE_PROVIDER"]
 """Where the OpenID provider of the tests is."""
 
-COOKIE = "site_session"
+COOKIE = os.environ["SITE_COOKIE"]
 PASSWORD = "the password of every user"
 BODY = "the whole of the body"
 
@@ -28,21 +28,26 @@ FAILS: dict[str, Callable[[], Any]] = {
 """Values that can't be stored."""
 
 
-def connector(subject_key: str | None = "user") -> SessionStorageConnector:
-    """The site's connector, on the list that the test asks for."""
-    settings = SessionSettings(
+def settings(subject_key: str | None = "user", **more: Any) -> SessionSettings:
+    """The site's settings."""
+    return SessionSettings(
         secret_keys=(SECRET,),
         cookie_name=COOKIE,
         cookie_secure=False,  # the tests go over plain http
         session_dir=FOLDER,
         subject_key=subject_key,
         revocation_url=REDIS or None,
+        **more,
     )
+
+
+def connector(subject_key: str | None = "user") -> SessionStorageConnector:
+    """The site's connector, on the list that the test asks for."""
     if REDIS:
         from duck_cookie_session.revocation.redis import RedisRevocationList
 
-        return SessionStorageConnector(RedisRevocationList, settings=settings)
-    return SessionStorageConnector(SQLiteRevocationList, settings=settings)
+        return SessionStorageConnector(RedisRevocationList, settings=settings(subject_key))
+    return SessionStorageConnector(SQLiteRevocationList, settings=settings(subject_key))
 
 
 def visit(session: Any, path: str, user: str | None) -> dict[str, Any] | str:

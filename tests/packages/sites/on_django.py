@@ -94,8 +94,10 @@ def prepare(*urls: Any) -> None:
     own = [path(rule, view) for rule in ("show", "store/<value>", "fail/<value>")]
     module.urlpatterns = [*own, *urls]  # type: ignore[attr-defined]
     call_command("migrate", run_syncdb=True, verbosity=0)
+    users = get_user_model().objects
     for name in ("alice", "bob"):
-        get_user_model().objects.create_superuser(name, f"{name}@example.org", common.PASSWORD)
+        if not users.filter(username=name).exists():  # a second node
+            users.create_superuser(name, f"{name}@example.org", common.PASSWORD)
 
 
 def run() -> None:
