@@ -56,7 +56,7 @@ async def frontchannel(request):
 async def log_out(request):
     await request.session.aclear()
     provider = await oauth.provider.load_server_metadata()
-    back = str(request.url_for("home"))
+    back = str(request.url_for("home"))  # registered as one of post_logout_redirect_uris
     asked = urlencode({"client_id": CLIENT_ID, "post_logout_redirect_uri": back})
     return RedirectResponse(f"{provider['end_session_endpoint']}?{asked}", 303)
 
