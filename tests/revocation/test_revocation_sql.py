@@ -15,7 +15,7 @@ import pytest
 from duck_cookie_session import RevocationListUnavailable
 from duck_cookie_session.errors import InvalidArgument, InvalidSettings
 from duck_cookie_session.revocation._sql_texts import schema
-from duck_cookie_session.revocation.base import LAST_EPOCH
+from duck_cookie_session.revocation.base import LAST_EPOCH, MOST_SCOPES
 from tests.helpers.sql_servers import MariaDB, SQLServer
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra `sql`)")
@@ -245,6 +245,39 @@ def test_a_standby_of_postgresql_is_refused_until_it_is_promoted(
     scope = app.session()
     the_list.end(scope)
     assert the_list.lookup((scope,)).epochs == (LAST_EPOCH,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sql_kind", ["postgresql"], indirect=True)
+def test_a_failover_to_a_synchronous_standby_of_postgresql_loses_nothing(
+    make_sql_server: MakeServer, make_list: MakeList, app: Any
+) -> None:
+    primary = make_sql_server()
+    the_list = make_list(primary.url, timeout=2)
+    the_list.raise_epoch(app.everything)
+    primary.stop()
+    password = sqlalchemy.engine.make_url(primary.url).password
+    there = f"host=127.0.0.1 port={primary.port} user=shop password='{password}'"
+    standby = make_sql_server(f"primary_conninfo={there}", start=False, copy_of=primary)
+    standby.tool("touch", str(standby.data / "standby.signal"))
+    primary.start()
+    standby.start()
+    wait = "ALTER SYSTEM SET synchronous_standby_names = '*'"
+    primary.execute(wait, "SELECT pg_reload_conf()")
+    deadline = time.monotonic() + 30
+    while not primary.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"):
+        assert time.monotonic() < deadline, standby.log()
+        time.sleep(0.02)
+    scopes = [app.session() for _ in range(MOST_SCOPES)]
+    for scope in scopes:
+        the_list.end(scope)
+    standby.pause()  # from now on nothing is acknowledged
+    with pytest.raises(RevocationListUnavailable):
+        the_list.end(app.session())
+    standby.resume()
+    primary.kill()
+    standby.execute("SELECT pg_promote()")
+    assert make_list(standby.url).lookup(scopes).epochs == (LAST_EPOCH,) * MOST_SCOPES
 
 
 # The clock
