@@ -284,7 +284,7 @@ def test_prometheus(usage: dict[str, Any]) -> None:
         collector.append(_run("prometheus")["SessionCollector"])
         usage["first_visit"]()
         assert REGISTRY.get_sample_value("duck_cookie_session_issued_total") == 1
-        page = PAGES["docs/operations.md"]
+        page = PAGES["docs/metrics.md"]
         families = {f"duck_cookie_session_{name}" for name in HELP}
         found = {one.name: one for one in REGISTRY.collect() if one.name in families}
         samples = {sample.name for one in found.values() for sample in one.samples}
