@@ -18,7 +18,7 @@ REGISTRATION, REFRESH = "/.session-device/registration", "/.session-device/refre
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """/login/NAME, /logout and /write; anything else tells who is logged in, and if bound."""
+    """/login/NAME, /logout, /write, ...; anything else tells who is logged in, and if bound."""
     session, path = scope["session"], scope["path"]
     await session.aload()
     if path.startswith("/login/"):
@@ -27,6 +27,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await session.aclear()
     elif path == "/write":
         session["n"] = session.get("n", 0) + 1
+    elif path == "/supersede":
+        await session.asupersede()
+    elif path == "/others":
+        await session.adelete_other_sessions()
     body = json.dumps([session.get("user"), session.device_bound]).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
