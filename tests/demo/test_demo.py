@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import os
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,22 +34,30 @@ def running() -> Iterator[nodes.Nodes]:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def start_demo(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`demo`, started in an empty folder, with an empty folder for temporary files."""
     (tmp_path / "here").mkdir()
     (tmp_path / "temporary").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "duck_cookie_session", "demo"],
-        cwd=tmp_path / "here",
-        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "duck_cookie_session", "demo", *options],
+                cwd=tmp_path / "here",
+                env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def command(start_demo: Callable[..., subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    return start_demo()
 
 
 def _ports(process: subprocess.Popen[str]) -> list[int]:
@@ -71,20 +80,30 @@ def _gone(port: int) -> bool:
     return False
 
 
-def test_check_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ([], 12),
+        # Half a minute: what a request under way at the binding has, by the clock of real nodes.
+        pytest.param(["--https"], 18, marks=pytest.mark.slow),
+    ],
+)
+def test_check_holds_and_leaves_nothing_behind(
+    tmp_path: Path, options: list[str], count: int
+) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "temporary").mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "duck_cookie_session", "demo", "--check"],
+        [sys.executable, "-m", "duck_cookie_session", "demo", "--check", *options],
         cwd=tmp_path / "here",
         env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=2 * TIMEOUT,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     steps = re.findall(r"^ ?\d+\. ok  ", done.stdout, re.MULTILINE)
-    assert len(steps) == 12
+    assert len(steps) == count
     assert list((tmp_path / "here").iterdir()) == []
     assert list((tmp_path / "temporary").iterdir()) == []
 
@@ -110,6 +129,26 @@ def test_a_signal_stops_all_and_leaves_nothing_behind(
     assert command.wait(TIMEOUT) == 0
     assert all(map(_gone, ports))
     assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_over_https_it_says_how_to_trust_it_and_removes_the_browser_s_folder(
+    start_demo: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    command = start_demo("--https")
+    assert command.stdout is not None
+    said = "".join(
+        iter(command.stdout.readline, "Open one of them in a browser; Ctrl-C stops both.\n")
+    )
+    assert "--enable-features=DeviceBoundSessions," in said
+    found = re.search(r"export HOME=(\S+)\n", said)
+    assert found is not None
+    profile = Path(found[1]) / "profile"
+    profile.mkdir(parents=True)
+    (profile / "Cookies").touch()
+    assert found[1].startswith(str(tmp_path / "temporary"))
+    command.send_signal(signal.SIGINT)
+    assert command.wait(TIMEOUT) == 0
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

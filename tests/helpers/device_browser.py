@@ -6,7 +6,6 @@ to the same answers. Its clock is given; it knows one origin, and links that lea
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import re
@@ -16,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from duck_cookie_session.demo.device import signed as signed
 
 RENEWED_BEFORE = 120
 """Seconds before its end from which a proof is renewed."""
@@ -65,30 +64,6 @@ def over_http(port: int, context: ssl.SSLContext | None = None) -> Send:
             connection.close()
 
     return send
-
-
-def signed(
-    private: ec.EllipticCurvePrivateKey,
-    challenge: str,
-    *,
-    with_key: bool,
-    typ: str = "dbsc+jwt",
-    alg: str = "ES256",
-) -> str:
-    """The JWS that a browser makes: of a registration with its key, of a renewal without."""
-    header: dict[str, object] = {"alg": alg, "typ": typ}
-    if with_key:
-        numbers = private.public_key().public_numbers()
-        x, y = (_unpadded(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
-        header["jwk"] = {"crv": "P-256", "kty": "EC", "x": x, "y": y}
-    parts = [_unpadded(json.dumps(part).encode()) for part in (header, {"jti": challenge})]
-    text = ".".join(parts)
-    r, s = decode_dss_signature(private.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-    return f"{text}.{_unpadded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
-
-
-def _unpadded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class Offer(NamedTuple):

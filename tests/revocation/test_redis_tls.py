@@ -32,7 +32,7 @@ def certificate(tmp_path: Path) -> Certificate:
 
 @pytest.fixture
 def behind(redis_server: RedisServer, certificate: Certificate) -> Iterator[Terminator]:
-    terminator = Terminator(redis_server.port, certificate)
+    terminator = Terminator(redis_server.port, certificate.path)
     yield terminator
     terminator.close()
 
@@ -62,7 +62,7 @@ def test_one_that_is_not_is_an_outage(behind: Terminator, tmp_path: Path, option
 
 def test_one_of_another_host_is_an_outage(redis_server: RedisServer, tmp_path: Path) -> None:
     certificate = Certificate(tmp_path / "list.pem", "127.0.0.2")
-    terminator = Terminator(redis_server.port, certificate)
+    terminator = Terminator(redis_server.port, certificate.path)
     no_list(terminator, f"?ssl_ca_certs={certificate.path}")
     terminator.close()
 

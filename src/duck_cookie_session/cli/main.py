@@ -40,7 +40,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Run the demo, or its check."""
     from ..demo import run
 
-    return run(check=arguments.check, redis=arguments.redis)
+    return run(arguments.check, arguments.redis, https=arguments.https)
 
 
 def sql_schema(arguments: argparse.Namespace) -> int:
@@ -214,6 +214,9 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
     elif name == "demo":
         command.add_argument("--check", action="store_true", help="take the tour by itself")
         command.add_argument("--redis", metavar="URL", help="revocation list on this Redis")
+        command.add_argument(
+            "--https", action="store_true", help="over https, where browsers may bind sessions"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

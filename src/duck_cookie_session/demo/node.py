@@ -22,15 +22,13 @@ def main() -> None:
     from duck.app import App
 
     from .. import SessionError, get_session_storage_connector
-    from . import settings
 
     try:
         # It asks the list: one that can't be used is better known now than at the first visit.
         get_session_storage_connector().set_session(None, {})
     except SessionError as error:
         sys.exit(str(error))
-    port = settings.PORTS[int(settings.NODE) - 1]
-    App(addr="127.0.0.1", port=port, domain="127.0.0.1").run()
+    App(addr="127.0.0.1", port=int(os.environ["DEMO_LISTEN"]), domain="127.0.0.1").run()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client import ask
+from .certificate import make_certificates
+from .client import Browser, ask
+from .terminator import Terminator
 
 START = 60
 """Seconds that the nodes may take to start."""
@@ -39,17 +43,28 @@ class Nodes:
         folder: where they keep what they write.
         processes: their process ids.
         staleness: seconds that node 2 may believe an older answer of the list.
+        trusted: what trusts their certificate; None where they speak plain HTTP.
     """
 
     ports: tuple[int, ...]
     folder: Path
     processes: tuple[int, ...]
     staleness: float
+    trusted: ssl.SSLContext | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where a browser finds them."""
-        return tuple(f"http://127.0.0.1:{port}" for port in self.ports)
+        return tuple(map(self.browser().origin, self.ports))
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie."""
+        return "session_id" if self.trusted is None else "__Host-session_id"
+
+    def browser(self, cookies: dict[str, str] | None = None) -> Browser:
+        """A browser that talks to them as they do."""
+        return Browser(cookies or {}, self.trusted)
 
     def output(self, number: int) -> str:
         """What node 1 or 2 has printed so far."""
@@ -57,43 +72,59 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def started(redis: str | None = None) -> Iterator[Nodes]:
+def started(redis: str | None = None, *, https: bool = False) -> Iterator[Nodes]:
     """Two nodes with one secret and one list, running until the block is left.
 
     Args:
         redis: address of a Redis for the list, in place of SQLite; node 2 then has
             `max_staleness`.
+        https: whether they speak https, with a certificate made now, and bind sessions.
 
     Raises:
         NodeFailed: one of them did not start.
     """
-    with tempfile.TemporaryDirectory(prefix="duck-cookie-session-") as name:
-        folder = Path(name)
-        ports = _free_ports()
+    with _folder() as folder, contextlib.ExitStack() as stack:
+        listening = ports = _free_ports()
+        trusted, authority = None, ""
+        if https:
+            root, server = make_certificates(folder, ["localhost"])
+            trusted, authority = ssl.create_default_context(cafile=root), str(root)
+            before = [Terminator(port, server) for port in listening]
+            for terminator in before:
+                stack.callback(terminator.close)
+            ports = before[0].port, before[1].port
         environment = {
             **os.environ,
             "DEMO_PORTS": ",".join(map(str, ports)),
             "DEMO_SECRET": secrets.token_urlsafe(48),
             "DEMO_SESSIONS": str(folder / "sessions"),
             "DEMO_REDIS": redis or "",
+            "DEMO_AUTHORITY": authority,
         }
         processes: list[subprocess.Popen[bytes]] = []
-        try:
-            for number in (1, 2):
-                staleness = str(STALENESS if number == 2 else 0)
-                own = {"DEMO_NODE": str(number), "DEMO_STALENESS": staleness}
-                processes.append(_start(folder / f"node{number}", environment | own))
-            for number, process in enumerate(processes, 1):
-                _wait(process, ports[number - 1], folder / f"node{number}")
-            yield Nodes(
-                ports,
-                folder,
-                tuple(process.pid for process in processes),
-                STALENESS if redis else 0,
-            )
-        finally:
-            for process in processes:
-                _stop(process)
+        for number, port in enumerate(listening, 1):
+            staleness = str(STALENESS if number == 2 else 0)
+            own = {"DEMO_NODE": str(number), "DEMO_LISTEN": str(port), "DEMO_STALENESS": staleness}
+            processes.append(_start(folder / f"node{number}", environment | own))
+            stack.callback(_stop, processes[-1])
+        for number, process in enumerate(processes, 1):
+            _wait(process, ports[number - 1], folder / f"node{number}", trusted)
+        pids = tuple(process.pid for process in processes)
+        yield Nodes(ports, folder, pids, STALENESS if redis else 0, trusted)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that is removed at the end, with the profile of a browser that may be in it."""
+    folder = Path(tempfile.mkdtemp(prefix="duck-cookie-session-"))
+    try:
+        yield folder
+    finally:
+        until = time.monotonic() + STOP
+        while folder.exists() and time.monotonic() < until:
+            shutil.rmtree(folder, ignore_errors=True)  # again, while a browser is still closing
+        if folder.exists():
+            print(f"Close the browser that uses {folder}, and remove that folder.", file=sys.stderr)
 
 
 def _free_ports() -> tuple[int, ...]:
@@ -122,11 +153,13 @@ def _start(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]
         )
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def _wait(
+    process: subprocess.Popen[bytes], port: int, folder: Path, trusted: ssl.SSLContext | None
+) -> None:
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            ask(port, "GET", "/icon.svg", {}, timeout=START)
+            ask(port, "GET", "/icon.svg", {}, timeout=START, trusted=trusted)
             return
         if process.poll() is not None:
             break

@@ -15,7 +15,14 @@ SECRET_KEY = os.environ["DEMO_SECRET"]  # the same on every node
 SESSION_ENGINE = "duck_cookie_session.engine"
 SESSION_DIR = os.environ["DEMO_SESSIONS"]  # the same on every node
 SESSION_COOKIE_AGE = 3600
-SESSION_COOKIE_SECURE = False  # the demo is plain HTTP on this machine; leave it True elsewhere
+AUTHORITY = os.environ["DEMO_AUTHORITY"]  # of the certificate; empty for plain HTTP
+if AUTHORITY:
+    SESSION_COOKIE_NAME = "__Host-session_id"
+    SESSION_COOKIE_SECURE = True
+    SESSION_DEVICE_BINDING = "offer"
+else:
+    SESSION_COOKIE_NAME = "session_id"
+    SESSION_COOKIE_SECURE = False  # plain HTTP on this machine; leave it True elsewhere
 if os.environ.get("DEMO_REDIS"):
     SESSION_STORAGE = "duck_cookie_session.revocation.redis.RedisRevocationList"
     SESSION_REVOCATION_URL = os.environ["DEMO_REDIS"]

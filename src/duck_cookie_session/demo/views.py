@@ -6,6 +6,7 @@ import functools
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -24,7 +25,10 @@ from .. import (
 from ..response import find_cookie
 from ..token.format import issued_at
 from . import page, settings
-from .client import ask
+from .client import Browser, ask
+
+_TRUSTED = ssl.create_default_context(cafile=settings.AUTHORITY) if settings.AUTHORITY else None
+_OWN = Browser(trusted=_TRUSTED)  # what a browser would take this node for
 
 COPY_COOKIE = "copied_session"
 LONGEST = 80  # characters of a name or of an item
@@ -47,6 +51,8 @@ def _describe(session: SessionStore) -> dict[str, Any]:
         "bytes": len(connector.settings.cookie_name) + len(token) if token else 0,
         "limit": connector.settings.max_cookie_bytes,
         "list": type(connector.revocations).__name__,
+        "https": bool(settings.AUTHORITY),
+        "device_bound": session.device_bound,
     }
 
 
@@ -58,7 +64,7 @@ def _html(request: Any, answer: dict[str, Any] | None = None) -> Any:
     response = HttpResponse(
         page.render(
             _describe(request.SESSION),
-            settings.PORTS,
+            tuple(map(_OWN.origin, settings.PORTS)),
             note=str(request.GET.get("done") or ""),
             has_copy=bool(_cookie(request, COPY_COOKIE)),
             answer=answer,
@@ -76,7 +82,8 @@ def _posted(view: View) -> View:
     @functools.wraps(view)
     def checked(request: Any) -> Any:
         port = settings.PORTS[int(settings.NODE) - 1]
-        own = {f"http://{host}:{port}" for host in settings.ALLOWED_HOSTS}
+        scheme = "https" if settings.AUTHORITY else "http"
+        own = {f"{scheme}://{host}:{port}" for host in settings.ALLOWED_HOSTS}
         if request.get_header("Origin") not in own:
             return HttpResponse("This form came from another site.", status_code=403)
         answer = view(request)
@@ -106,7 +113,7 @@ def presented(request: Any) -> Any:
     cookie = f"{connector.settings.cookie_name}={_cookie(request, COPY_COOKIE)}"
     other = settings.PORTS[2 - int(settings.NODE)]
     try:
-        found = ask(other, "GET", "/state", {"Cookie": cookie})
+        found = ask(other, "GET", "/state", {"Cookie": cookie}, trusted=_TRUSTED)
         answer = json.loads(found.body)
     except (OSError, ValueError, http.client.HTTPException) as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
@@ -158,9 +165,14 @@ def copy(request: Any) -> Any:
     """Keep a copy of the session cookie under another name, as a thief might."""
     if request.SESSION.session_id is None:
         return "nothing"
-    response = redirect("/?done=copied")
+    response = redirect("/?done=watched" if settings.AUTHORITY else "/?done=copied")
     response.set_cookie(
-        COPY_COOKIE, request.SESSION.session_key, path="/", httponly=True, samesite="Lax"
+        COPY_COOKIE,
+        request.SESSION.session_key,
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=bool(settings.AUTHORITY),
     )
     return response
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -15,10 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
     generate_private_key,
 )
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.benchmarks import ours
@@ -35,6 +31,7 @@ from tests.benchmarks.measure import (
     table,
 )
 from tests.benchmarks.report import RoundTripError, Section, Table
+from tests.helpers.device_browser import signed
 
 NAME = "device"
 COOKIE, PATH = "__Host-session", "/.session-device"
@@ -89,7 +86,9 @@ class _Bound:
         self._key_cookie = self._seals.set_key(self._key, now_ms).partition(";")[0]
         self._pairs = f"{COOKIE}={self.token}; {self._key_cookie}"
         self.registers, self.renews = (
-            self._signed(self._seals.challenge(purpose, BINDING, session_id, now_ms))
+            signed(
+                self.private, seals.challenge(purpose, BINDING, session_id, now_ms), with_key=True
+            )
             for purpose in (REGISTRATION, REFRESH)
         )
         self.cookies = self.fresh_cookies()
@@ -138,17 +137,6 @@ class _Bound:
         app = ours.asgi_middleware(_endpoint, self.node.own)
         self.loop.run_until_complete(app(scope, None, send))
         return int(messages[0]["status"])
-
-    def _signed(self, challenge: str) -> str:
-        x, y = (urlsafe_b64encode(part).rstrip(b"=").decode() for part in _halves(self.point))
-        jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-        parts = ({"alg": "ES256", "typ": "dbsc+jwt", "jwk": jwk}, {"jti": challenge})
-        text = b".".join(
-            urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts
-        )
-        r, s = decode_dss_signature(self.private.sign(text, ECDSA(SHA256())))
-        raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        return (text + b"." + urlsafe_b64encode(raw).rstrip(b"=")).decode()
 
 
 def _halves(data: bytes) -> tuple[bytes, bytes]:
