@@ -17,7 +17,7 @@ from .device.jws import ProofRefused, claimed_challenge, verify_refresh, verify_
 from .device.sealed import KEY, REFRESH, REGISTRATION, Sealed, Seals, binding_text
 from .errors import DeviceReason, Reason, RevocationListUnavailable
 from .revocation.base import Standing
-from .session.judging import Opened, Refusal
+from .session.judging import Opened, Refusal, quiet_ms
 from .session.request import RequestSession
 from .session.rules import Rules, shown
 from .session.steps import Lookup, Steps
@@ -144,7 +144,7 @@ def _unavailable() -> Answer:
 def _registration_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps[Answer]:
     _check_origin(header)
     now_ms = rules.now_ms()
-    opened, standing = yield from _session_steps(rules, header, _FORBIDDEN)
+    opened, standing = yield from _session_steps(rules, header, _FORBIDDEN, _FORBIDDEN)
     session_id = opened.claims.session_id
     response = header("secure-session-response") or ""
     try:
@@ -188,7 +188,9 @@ def _refresh_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps[Answ
     key = _key_named(seals, header, header("sec-secure-session-id") or "", now_ms)
     if key is None:
         raise _Refused(DeviceReason.NO_BINDING, _GONE)
-    opened, standing = yield from _session_steps(rules, header, _GONE)
+    # Just ended: cycle_key() may have moved it, and its new cookies be on their way. 503 lets the
+    # browser come again with them.
+    opened, standing = yield from _session_steps(rules, header, _GONE, _unavailable())
     session_id = opened.claims.session_id
     if key.session_id != session_id:
         raise _Refused(DeviceReason.OTHER_SESSION, _GONE, session_id)
@@ -224,11 +226,14 @@ def _check_origin(header: FindHeader) -> None:
 
 
 def _session_steps(
-    rules: Rules, header: FindHeader, refusal: Answer
+    rules: Rules, header: FindHeader, refusal: Answer, just_ended: Answer
 ) -> Steps[tuple[Opened, Standing]]:
     """The live session of the request's cookie, whatever it is bound to.
 
     One that was superseded is live: its newer token may be on its way to the browser.
+
+    Args:
+        just_ended: the answer where it was ended moments ago.
     """
     token = find_cookie(header("cookie") or "", rules.settings.cookie_name)
     opened = rules.open(token)
@@ -240,6 +245,8 @@ def _session_steps(
     if reason not in (None, Reason.SUPERSEDED):
         if reason is Reason.FORGOTTEN:
             yield from rules.forgotten_steps(opened)
+        if reason is Reason.ENDED and quiet_ms(opened, standing):
+            refusal = just_ended
         raise _Refused(DeviceReason.NO_SESSION, refusal, opened.claims.session_id, reason.value)
     return opened, standing
 

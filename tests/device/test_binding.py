@@ -244,6 +244,32 @@ def test_cycle_key_stays_bound_and_takes_key_and_proof_along(world: World) -> No
     assert who(browser) == ("ada", True)
 
 
+@pytest.mark.parametrize(("served", "arrives"), list(product(["page", "refresh"], repeat=2)))
+def test_a_renewal_under_way_beside_cycle_key_ends_nothing(
+    world: World, served: str, arrives: str
+) -> None:
+    browser = world.bound()
+    bound = only(browser)
+    browser.send_refresh(bound, None)
+    assert bound.challenge is not None
+    response = signed(bound.private, bound.challenge, with_key=False)
+    if served == "page":
+        page = browser.ask("/cycle", take=False)
+        refresh = browser.send_refresh(bound, response, take=False)
+        # 401 would end it in the browser, whose new cookies are on their way.
+        assert (refresh.status, nothing_set(refresh)) == (503, True)
+    else:
+        refresh = browser.send_refresh(bound, response, take=False)
+        page = browser.ask("/cycle", take=False)
+    for answer in (page, refresh) if arrives == "page" else (refresh, page):
+        browser.take(answer)
+    assert shown(browser.ask("/write")) == ("ada", True)
+    world.pass_by(PROOF_AGE - RENEWED_BEFORE - 1)
+    assert shown(browser.ask("/write")) == ("ada", True)
+    world.pass_by(PROOF_AGE)
+    assert who(browser) == ("ada", True)
+
+
 def test_a_bound_session_exists_beside_its_proof(world: World) -> None:
     browser = world.bound()
     assert who(browser, "/exists") == ("ada", True)
@@ -256,8 +282,11 @@ def test_a_logout_deletes_the_pair_and_ends_the_session(world: World) -> None:
     assert who(browser, "/logout") == VISITOR
     assert browser.cookies == {}
     assert who(copy) == VISITOR
-    answer = copy.send_refresh(bound, None)
-    assert (answer.status, nothing_set(answer)) == (401, True)
+    for asking in (browser, copy):
+        answer = asking.send_refresh(bound, None)
+        assert (answer.status, nothing_set(answer)) == (401 if asking is browser else 503, True)
+    world.pass_by(31)  # until then it might be one that was moved meanwhile
+    assert copy.send_refresh(bound, None).status == 401
     # It asks until it is told that this has ended, and is not kept from another login.
     assert who(browser, "/login/eve") == ("eve", False)
     assert who(browser) == ("eve", True)

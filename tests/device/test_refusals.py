@@ -117,6 +117,7 @@ def after_the_logout(site: OneNode) -> Answer:
     browser = site.bound()
     one, copy = bound(browser), browser.copied()
     browser.open("/logout")
+    site.clock.now += 31  # until then it might be one that was moved meanwhile
     return post(site, copy, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 

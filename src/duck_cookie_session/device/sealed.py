@@ -13,6 +13,7 @@ Each kind is a Fernet token, without its `=`, under keys of its own: HKDF as for
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import DeviceReason
@@ -150,24 +151,40 @@ class Seals:
         ]
         return found[:_MOST_PAIRS]
 
-    def find(self, header: str, purpose: str, session_id: bytes, now_ms: int) -> Sealed | None:
-        """The device key or proof of a session among a request's cookies."""
+    def find_key(self, header: str, session_id: bytes, now_ms: int) -> Sealed | None:
+        """The device key of a session among a request's cookies."""
+        keys = self._found(header, KEY, now_ms)
+        return next((key for key in keys if key.session_id == session_id), None)
+
+    def _find_proof(self, header: str, session_id: bytes, now_ms: int) -> Sealed | None:
+        """The proof that counts for a session.
+
+        Also one of the session's earlier id, by the same binding and key as its device key: what a
+        renewal brought that was under way while `cycle_key()` moved the session.
+        """
+        proofs = list(self._found(header, PROOF, now_ms))
+        for proof in proofs:
+            if proof.session_id == session_id:
+                return proof
+        key = self.find_key(header, session_id, now_ms) if proofs else None
+        for proof in proofs:
+            if key and proof.binding == key.binding and proof.digest == key.key.digest():
+                return proof
+        return None
+
+    def _found(self, header: str, purpose: str, now_ms: int) -> Iterator[Sealed]:
+        """What the device keys or proofs in a `Cookie` header hold, each under its own name."""
         for name, value in self.cookies(header, purpose):
             sealed = self.open(purpose, value, now_ms)
-            if (
-                sealed is not None
-                and sealed.session_id == session_id
-                and name in self.names(sealed.binding)
-            ):
-                return sealed
-        return None
+            if sealed is not None and name in self.names(sealed.binding):
+                yield sealed
 
     def proven(self, header: str, session_id: bytes, now_ms: int) -> int:
         """The digest of the key that a request's cookies prove for a session; 0 without a proof."""
         brought = self._brought.get(header)
         if brought is not None and brought[0] == session_id and now_ms < brought[1]:
             return brought[2]
-        proof = self.find(header, PROOF, session_id, now_ms)
+        proof = self._find_proof(header, session_id, now_ms)
         if proof is None:
             return 0
         if len(self._brought) >= _MOST_SEEN:

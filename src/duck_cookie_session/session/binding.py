@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..device.sealed import KEY, REGISTRATION, Seals
+from ..device.sealed import REGISTRATION, Seals
 from ..revocation.base import Standing
 from ..token.format import Claims
 from .judging import NO_PROOF, Opened
@@ -26,7 +26,7 @@ def beside(seals: Seals, opened: Opened, cookies: str, now_ms: int) -> Opened:
     digest = seals.proven(cookies, session_id, now_ms)
     if digest:
         return opened.proving(digest)
-    if seals.find(cookies, KEY, session_id, now_ms) is not None:
+    if seals.find_key(cookies, session_id, now_ms) is not None:
         return opened.proving(NO_PROOF)
     return opened
 
@@ -61,7 +61,7 @@ def headers_after_save(
         return sent
     offered = any(name == REGISTRATION_HEADER for name, _ in sent)
     if before is not None and before.subject == new.subject and not offered:
-        key = seals.find(cookies, KEY, before.session_id, now_ms)
+        key = seals.find_key(cookies, before.session_id, now_ms)
         if key is None or saved.proven <= 0:
             return sent
         moved = key._replace(session_id=new.session_id)

@@ -15,6 +15,10 @@ BOUND_AFTER_US = 30_000_000
 """Microseconds after its binding from which a session needs a proof."""
 
 
+QUIET_AFTER = 30
+"""Seconds for which a request with the cookie of an ended or superseded session sends none."""
+
+
 class Opened(NamedTuple):
     """A token that one of our keys made and that has not expired.
 
@@ -171,6 +175,12 @@ def judge_epochs(opened: Opened, standing: Standing) -> Reason | None:
     if standing.epochs[0] > claims.everything_epoch:
         return Reason.ALL_REVOKED
     return judge_device(opened, standing)
+
+
+def quiet_ms(opened: Opened, standing: Standing) -> int:
+    """Milliseconds left of `QUIET_AFTER`, since its session was ended or superseded; 0 for none."""
+    made = standing.made[opened.scopes.index(opened.session_scope)]
+    return max((made + QUIET_AFTER * 1_000_000 - standing.now) // 1000, 0)
 
 
 def judge_device(opened: Opened, standing: Standing) -> Reason | None:

@@ -32,6 +32,7 @@ from .judging import (
     epochs_of,
     judge_epochs,
     judge_history,
+    quiet_ms,
     witness_of,
 )
 from .stats import Stats
@@ -41,9 +42,6 @@ from .values import Expiry, group_digest, subject_text
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
-
-QUIET_AFTER = 30
-"""Seconds for which a request with the cookie of an ended or superseded session sends none."""
 
 _NEVER = 2**63
 _AGAIN_US = 3_600_000_000  # within an hour: a second loss that soon looks like a copy in use
@@ -249,9 +247,8 @@ class Rules:
         self.cache.discard(opened.token)
         quiet_until_ms = 0
         if reason in (Reason.ENDED, Reason.SUPERSEDED):
-            made = standing.made[opened.scopes.index(opened.session_scope)]
-            quiet_ms = (made + QUIET_AFTER * 1_000_000 - standing.now) // 1000
-            quiet_until_ms = self.now_ms() + quiet_ms if quiet_ms > 0 else 0
+            left_ms = quiet_ms(opened, standing)
+            quiet_until_ms = self.now_ms() + left_ms if left_ms else 0
         return self.refuse(Refusal(reason, opened.claims.session_id, quiet_until_ms))
 
     def forgotten_steps(self, opened: Opened) -> Steps[None]:
