@@ -661,6 +661,8 @@ def test_commands_that_set_up_make_their_own_environment_with_extras_that_exist(
             assert found[1] is None or found[1] in groups
     for extra in re.findall(r"(?:\.|duck-cookie-session)\[(\w+)\]", "".join(PAGES.values())):
         assert extra in extras
+    listed = re.findall(r"The extras are (.*?);", PAGES["docs/start.md"], re.DOTALL)[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(extras)
 
 
 def _headings(text: str) -> set[str]:
