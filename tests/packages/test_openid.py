@@ -1,7 +1,8 @@
 """Logout at a real OpenID provider (oidc-provider), heard by all four frameworks, two nodes each.
 
 Each application is told of a logout at its second node; its users log in at the first. Two of them
-ask the provider for `sid`, the other two are told the user alone.
+ask the provider for `sid`, the other two are told the user alone. The one on ASGI has its
+revocation list on a Redis, the others on SQLite.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from tests.contrib.served import free_ports
+from tests.helpers.redis_server import RedisServer
 from tests.packages.story import Site, serving, show
 
 HERE = Path(__file__).parent / "provider"
@@ -25,7 +27,6 @@ KINDS = {"asgi": True, "flask": False, "django": True, "duck": False}
 """The sites, and whether each asks for `sid`."""
 
 pytestmark = [
-    pytest.mark.server,
     pytest.mark.slow,
     pytest.mark.skipif(
         not (HERE / "node_modules").exists(),
@@ -56,7 +57,7 @@ def client_of(kind: str, ports: tuple[int, ...]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, one_redis: RedisServer) -> Iterator[World]:
     """All nine processes, which start side by side."""
     folder = tmp_path_factory.mktemp("openid")
     own, *others = free_ports(1 + 2 * len(KINDS))
@@ -90,6 +91,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 made = serving(
                     f"openid_{kind}",
                     folder / kind / str(number),
+                    redis=one_redis.url if kind == "asgi" else "",
                     SITE_PORT=str(ports[kind][number]),
                     **same[kind],
                 )

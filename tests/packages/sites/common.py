@@ -7,7 +7,12 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from duck_cookie_session import SessionSettings, SessionStorageConnector, SQLiteRevocationList
+from duck_cookie_session import (
+    RevocationList,
+    SessionSettings,
+    SessionStorageConnector,
+    SQLiteRevocationList,
+)
 
 PORT = int(os.environ["SITE_PORT"])
 SECRET = os.environ["SITE_SECRET"]
@@ -41,13 +46,18 @@ def settings(subject_key: str | None = "user", **more: Any) -> SessionSettings:
     )
 
 
-def connector(subject_key: str | None = "user") -> SessionStorageConnector:
-    """The site's connector, on the list that the test asks for."""
+def storage() -> type[RevocationList]:
+    """The class of the list that the test asks for."""
     if REDIS:
         from duck_cookie_session.revocation.redis import RedisRevocationList
 
-        return SessionStorageConnector(RedisRevocationList, settings=settings(subject_key))
-    return SessionStorageConnector(SQLiteRevocationList, settings=settings(subject_key))
+        return RedisRevocationList
+    return SQLiteRevocationList
+
+
+def connector(subject_key: str | None = "user") -> SessionStorageConnector:
+    """The site's connector, on that list."""
+    return SessionStorageConnector(storage(), settings=settings(subject_key))
 
 
 def visit(session: Any, path: str, user: str | None) -> dict[str, Any] | str:

@@ -10,23 +10,17 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from duck_cookie_session import SQLiteRevocationList, configure
+from duck_cookie_session import configure
 from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
 
 from . import common, on_asgi
 
-configure(common.settings(group_keys=("oidc_sid", "oidc_sub")), SQLiteRevocationList)
+configure(common.settings(group_keys=("oidc_sid", "oidc_sub")), common.storage())
 
-from .openid import CLIENT_ID, ISSUER, logout  # noqa: E402  # needs the connector
+from .openid import CLIENT_ID, logout  # noqa: E402  # needs the connector
+from .openid_client import registered  # noqa: E402
 
-oauth = OAuth()
-oauth.register(
-    "provider",
-    client_id=CLIENT_ID,
-    client_secret="of the client",
-    server_metadata_url=f"{ISSUER}/.well-known/openid-configuration",
-    client_kwargs={"scope": "openid"},
-)
+oauth = registered(OAuth())
 
 
 async def login(request):

@@ -18,16 +18,10 @@ from django.urls import path  # noqa: E402
 from django.views.decorators.csrf import csrf_exempt  # noqa: E402
 from django.views.decorators.http import require_POST  # noqa: E402
 
-from .openid import CLIENT_ID, ISSUER, logout  # noqa: E402
+from .openid import logout  # noqa: E402
+from .openid_client import registered  # noqa: E402
 
-oauth = OAuth()
-oauth.register(
-    "provider",
-    client_id=CLIENT_ID,
-    client_secret="of the client",
-    server_metadata_url=f"{ISSUER}/.well-known/openid-configuration",
-    client_kwargs={"scope": "openid"},
-)
+oauth = registered(OAuth())
 
 
 def login(request):

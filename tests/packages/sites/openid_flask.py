@@ -16,16 +16,10 @@ app = on_flask.make(
 )
 CookieSessionInterface(app)
 
-from .openid import CLIENT_ID, ISSUER, logout  # noqa: E402  # needs the connector
+from .openid import logout  # noqa: E402  # needs the connector
+from .openid_client import registered  # noqa: E402
 
-oauth = OAuth(app)
-oauth.register(
-    "provider",
-    client_id=CLIENT_ID,
-    client_secret="of the client",
-    server_metadata_url=f"{ISSUER}/.well-known/openid-configuration",
-    client_kwargs={"scope": "openid"},
-)
+oauth = registered(OAuth(app))
 
 
 @app.get("/login")
