@@ -183,7 +183,6 @@ class LogoutReceiver:
     def _verify_steps(self, body: bytes, content_type: str | None) -> Steps[Logout]:
         keys, settings = self._keys, self._rules.settings
         token = read_token(token_in(body, content_type), self._algorithms)
-        del body  # error reports show local variables
         if keys.stale:
             yield keys
         wrong = verify(token, keys.known)
