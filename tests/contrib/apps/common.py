@@ -16,14 +16,17 @@ from typing import Any, NamedTuple
 from duck_cookie_session import SessionEvent
 
 SUBJECT_KEY = "_auth_user_id"
-COOKIE = "session_id"
+BOUND = bool(os.environ.get("SITE_BOUND"))
+COOKIE = "__Host-session" if BOUND else "session_id"
 SECRET = os.environ.get("SITE_SECRET", "")
 FOLDER = os.environ.get("SITE_FOLDER", "")
 LIST_URL = os.environ.get("SITE_LIST", "")
 LIST = "redis.RedisRevocationList" if LIST_URL.startswith("redis") else "sql.SQLRevocationList"
 LIST = f"duck_cookie_session.revocation.{LIST}"
 LIST_SETTINGS = {"SESSION_STORAGE": LIST, "SESSION_REVOCATION_URL": LIST_URL} if LIST_URL else {}
-SETTINGS = {"SESSION_ON_EVENT": "common.tell", **LIST_SETTINGS}
+SETTINGS: dict[str, object] = {"SESSION_ON_EVENT": "common.tell", **LIST_SETTINGS}
+if BOUND:
+    SETTINGS |= {"SESSION_DEVICE_BINDING": "offer", "SESSION_COOKIE_SECURE": True}
 PORT = int(os.environ.get("SITE_PORT", "0"))
 ASYNC = bool(os.environ.get("SITE_ASYNC"))
 
@@ -161,6 +164,8 @@ def _show(asked: Asked) -> Answer:
     session = asked.session()
     data = {key: value for key, value in session.items() if not key.startswith("_")}
     state = {"data": data, "user": session.get(SUBJECT_KEY), "id": session.session_id}
+    if BOUND:
+        state["bound"] = session.device_bound
     return Answer(chunks=[json.dumps(state)])
 
 

@@ -18,7 +18,7 @@ app.config.update(
     SESSION_SUBJECT_KEY=common.SUBJECT_KEY,
     **common.SETTINGS,
 )
-app.session_interface = CookieSessionInterface()
+CookieSessionInterface(app)
 
 
 def view() -> Any:
