@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 import redis.sentinel
 
+from duck_cookie_session.cli.redis_checks import check_redis
 from duck_cookie_session.errors import InvalidSettings, RevocationListUnavailable
 from duck_cookie_session.revocation._redis_address import read_address
 from duck_cookie_session.revocation._redis_format import key_of
@@ -356,8 +357,13 @@ def limit_by(client: redis.Redis, allowed: list[str]) -> None:
     client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">hidden", *allowed)
 
 
-def work_through_both(one: RedisRevocationList) -> None:
+def work_through_both(url: str, **arguments: object) -> None:
+    """Every call, and `check`, which sees all but what CONFIG would show."""
+    one = bound(url, **arguments)
     work_through_plain(one)
+    found = {one.what: one.text for one in check_redis(url, 60, scope=SCOPES.everything)}
+    assert {"role", "durable", "replicas", "eviction", "room", "clock", "latency"} == set(found)
+    assert "primary" in found["role"]
 
     async def work() -> None:
         await work_through(one)
@@ -369,7 +375,7 @@ def work_through_both(one: RedisRevocationList) -> None:
 def test_the_rights_that_the_documents_give_on_one_server(make_redis_server: MakeServer) -> None:
     server = make_redis_server()
     limit([server], rights("one"))
-    work_through_both(bound(server.url.replace("//", "//app:hidden@")))
+    work_through_both(server.url.replace("//", "//app:hidden@"))
 
 
 @pytest.mark.slow
@@ -381,7 +387,7 @@ def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinel
             client.execute_command("ACL", "SETUSER", "default", "-sentinel")
     url = sentinels.url.replace("//", "//app:hidden@")
     asked = "?sentinel_username=app&sentinel_password=hidden"
-    work_through_both(bound(url + asked, min_replicas=1))
+    work_through_both(url + asked, min_replicas=1)
     with pytest.raises(RevocationListUnavailable):
         bound(url).lookup((session(),))
 
@@ -389,4 +395,4 @@ def test_the_rights_that_the_documents_give_behind_sentinels(sentinels: Sentinel
 @pytest.mark.slow
 def test_the_rights_that_the_documents_give_on_a_cluster(cluster: Cluster) -> None:
     limit(cluster.servers, rights("Cluster"))
-    work_through_both(bound(cluster.url.replace("//", "//app:hidden@"), min_replicas=1))
+    work_through_both(cluster.url.replace("//", "//app:hidden@"), min_replicas=1)
