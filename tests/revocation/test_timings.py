@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from duck_cookie_session import RevocationListUnavailable, SQLiteRevocationList
+from duck_cookie_session.revocation._history import Entry
 from duck_cookie_session.revocation._network import NetworkList
+from duck_cookie_session.revocation.book import Book, BookRevocationList, Kept
 from tests.helpers import Node
 from tests.helpers.redis_server import RedisServer
 from tests.helpers.sql_servers import SQLServer
@@ -126,3 +129,36 @@ def test_sqlite_says_it_of_what_it_writes_also_where_that_failed(
             node.connector.clear_all_sessions()
     other.close()
     assert asked(node)["+Inf"] - asked(node)["0.25"] == 1
+
+
+class InADict(BookRevocationList):
+    """One of somebody's own, which can break."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[bytes, Entry] = {}
+        self.kept: Kept | None = None
+        self.broken = False
+
+    @contextmanager
+    def turn(self, prefix: bytes) -> Iterator[Book]:
+        if self.broken:
+            raise RevocationListUnavailable("broken")
+        book = Book(self.kept, self.entries, self.binding(prefix), int(time.time() * 1e6))
+        yield book
+        self.kept = book.kept
+
+    def knows(self, prefix: bytes) -> bool:
+        return self.kept is not None
+
+
+def test_one_of_somebodys_own_says_it_too(make_node: MakeNode) -> None:
+    revocations = InADict()
+    node = make_node(revocations, clock=time.time)
+    token = node.start(a=1)
+    assert node.read(token) == {"a": 1}
+    node.connector.delete_session(token)
+    revocations.broken = True
+    with pytest.raises(RevocationListUnavailable):
+        node.read(token)
+    assert asked(node)["+Inf"] == 4

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from time import perf_counter
 
+from .._counting import Timings
 from ._history import ABSENT, Entry, Nonces, checkpoint_scope, entry_range, proves
 from ._history import History as History
 from ._history import Kept as Kept
@@ -160,6 +162,8 @@ class BookRevocationList(RevocationList):
 
     def __init__(self) -> None:
         super().__init__()
+        self.timings = timings = Timings()
+        self._took = timings.asked.add
         self._nonces = Nonces()
         self._nonces_lock = threading.Lock()
 
@@ -176,16 +180,25 @@ class BookRevocationList(RevocationList):
             RevocationListUnavailable: it can't be had or kept.
         """
 
+    @contextmanager
+    def _book(self, prefix: bytes) -> Iterator[Book]:
+        began = perf_counter()
+        try:
+            with self.turn(prefix) as book:
+                yield book
+        finally:
+            self._took(perf_counter() - began)
+
     def lookup(
         self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
     ) -> Standing:
         """What stands now; see `RevocationList.lookup`."""
-        with self.turn(scopes[0][:PREFIX_BYTES]) as book:
+        with self._book(scopes[0][:PREFIX_BYTES]) as book:
             return book.lookup(scopes, checkpoint)
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
-        with self.turn(scope[:PREFIX_BYTES]) as book:
+        with self._book(scope[:PREFIX_BYTES]) as book:
             return book.raise_epoch(scope)
 
     def compare_and_raise(
@@ -200,31 +213,31 @@ class BookRevocationList(RevocationList):
         """Raise if the epoch is `expected`; see `RevocationList.compare_and_raise`."""
         with self._nonces_lock:
             if nonce not in self._nonces:
-                with self.turn(scope[:PREFIX_BYTES]) as book:
+                with self._book(scope[:PREFIX_BYTES]) as book:
                     epoch = book.compare_and_raise(scope, expected, last=last, value=value)
                 self._nonces.keep(nonce, epoch)
             return self._nonces.answer(nonce)
 
     def end(self, scope: bytes) -> None:
         """Give a session or a group its last epoch."""
-        with self.turn(scope[:PREFIX_BYTES]) as book:
+        with self._book(scope[:PREFIX_BYTES]) as book:
             book.end(scope)
 
     def raise_if_forgotten(self, scope: bytes, witness: Witness) -> int | None:
         """Raise everything if a token proves that the list forgot."""
-        with self.turn(scope[:PREFIX_BYTES]) as book:
+        with self._book(scope[:PREFIX_BYTES]) as book:
             return book.raise_if_forgotten(scope, witness)
 
     def new_birth(self, prefix: bytes) -> int:
         """Draw a new birth for one application; see `RevocationList.new_birth`."""
-        with self.turn(prefix) as book:
+        with self._book(prefix) as book:
             return book.new_birth()
 
     def purge(self, progress: Callable[[int], None] | None = None) -> int:
         """Remove entries older than their retention; returns how many."""
         removed = 0
         for prefix in tuple(self._bindings):
-            with self.turn(prefix) as book:
+            with self._book(prefix) as book:
                 looked_at = len(book.entries)
                 removed += book.purge()
             if progress is not None:
@@ -233,7 +246,7 @@ class BookRevocationList(RevocationList):
 
     def survey(self, prefix: bytes) -> Survey:
         """Count what is there for one application; its bytes are not known."""
-        with self.turn(prefix) as book:
+        with self._book(prefix) as book:
             return book.survey(None)
 
     def save(self) -> None:
