@@ -1,20 +1,25 @@
 """The SQLite list under load: `python -m tests.benchmarks.sqlite_load [FOLDER]` prints figures.
 
 How long a logout takes while 8 processes log out without a pause, and one beside a purge of half a
-million entries. FOLDER lies on the disk that is to be measured (default: that of temporary files).
+million entries. "Bare" is the least that SQLite can do: 8 processes that each put 16 bytes into a
+table, a transaction each, with a log and synchronous=FULL, in turn as the list's writers are.
+FOLDER lies on the disk that is to be measured (default: that of temporary files).
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from duck_cookie_session import SessionSettings, SQLiteRevocationList
+from duck_cookie_session.revocation._sqlite_turns import Queue
 from duck_cookie_session.revocation.base import Scopes
 from duck_cookie_session.revocation.sqlite import FILE_NAME
 
@@ -25,11 +30,15 @@ SCOPES = Scopes(SETTINGS)
 
 
 def main(folder: str | None) -> None:
-    """Measure both."""
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        print(shown(f"{PROCESSES} processes", many(made)))
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        print(shown(f"beside a purge of {ENTRIES:,}", beside_purge(made)))
+    """Measure all, and say how busy the machine is beside."""
+    print("load", *(f"{one:.1f}" for one in os.getloadavg()), flush=True)
+    for what, measured in (
+        (f"bare, {PROCESSES} processes", bare),
+        (f"a logout, {PROCESSES} processes", many),
+        (f"a logout, beside a purge of {ENTRIES:,}", beside_purge),
+    ):
+        with tempfile.TemporaryDirectory(dir=folder) as made:
+            print(shown(what, measured(made)), flush=True)
 
 
 def shown(what: str, seconds: list[float]) -> str:
@@ -40,7 +49,7 @@ def shown(what: str, seconds: list[float]) -> str:
         for name, part in (("p50", 0.5), ("p99", 0.99), ("longest", 1))
     }
     figures = ", ".join(f"{name} {value:.1f} ms" for name, value in at.items())
-    return f"a logout, {what}: {figures} ({len(ordered):,} logouts)"
+    return f"{what}: {figures} ({len(ordered):,} times)"
 
 
 def open_list(folder: str) -> SQLiteRevocationList:
@@ -70,10 +79,44 @@ def one_of_many(folder: str) -> list[float]:
 def many(folder: str) -> list[float]:
     """Logouts of processes that do nothing else."""
     open_list(folder).end(SCOPES.everything)
+    return in_processes(one_of_many, folder)
+
+
+def in_processes(work: Callable[[str], list[float]], folder: str) -> list[float]:
+    """What processes measure that do the same at the same time."""
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        return [
-            seconds for some in pool.map(one_of_many, [folder] * PROCESSES, 1) for seconds in some
-        ]
+        return [seconds for some in pool.map(work, [folder] * PROCESSES, 1) for seconds in some]
+
+
+def bare(folder: str) -> list[float]:
+    """Transactions of processes that do nothing else."""
+    with contextlib.closing(bare_file(folder)) as file:
+        file.execute("CREATE TABLE entries (name BLOB PRIMARY KEY) WITHOUT ROWID")
+    return in_processes(one_bare, folder)
+
+
+def bare_file(folder: str) -> sqlite3.Connection:
+    """A file of SQLite, and nothing else."""
+    file = sqlite3.connect(Path(folder) / "bare", isolation_level=None, timeout=60)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("PRAGMA synchronous = FULL")
+    return file
+
+
+def one_bare(folder: str) -> list[float]:
+    """What one process measures."""
+    queue = Queue(str(Path(folder) / "turn"), 60)
+    seconds = []
+    with contextlib.closing(bare_file(folder)) as file:
+        for _ in range(LOGOUTS):
+            start = time.perf_counter()
+            with queue.turn():
+                file.execute("BEGIN IMMEDIATE")
+            file.execute("INSERT INTO entries VALUES (?)", (os.urandom(16),))
+            file.execute("COMMIT")
+            queue.look()
+            seconds.append(time.perf_counter() - start)
+    return seconds
 
 
 def beside_purge(folder: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import multiprocessing
@@ -24,6 +25,7 @@ import pytest
 
 from duck_cookie_session.errors import InvalidArgument, RevocationListUnavailable
 from duck_cookie_session.revocation._sqlite_file import explain
+from duck_cookie_session.revocation._sqlite_log import make_room
 from duck_cookie_session.revocation.base import LAST_EPOCH, MOST_SCOPES, Scopes, Witness
 from duck_cookie_session.revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
@@ -522,6 +524,42 @@ def test_two_processes_that_empty_the_log_at_once_lock_nobody_out(make_sqlite, d
     the_list.purge()
     assert other.raise_epoch(SCOPES.everything)
     assert log.stat().st_size < 100_000
+
+
+def test_few_raises_make_the_log_longer(make_sqlite, directory):
+    """Each that does waits for the file system as well."""
+    the_list, lengths = make_sqlite(), set()
+    log = Path(f"{file_of(directory)}-wal")
+    for number in range(150):
+        the_list.end(session(number))
+        lengths.add(log.stat().st_size)
+    assert len(lengths) < 10
+    assert epochs_of(make_sqlite(), session(0), session(149)) == (LAST_EPOCH, LAST_EPOCH)
+
+
+def test_a_log_that_is_not_ours_is_left_alone(make_sqlite, directory):
+    the_list = make_sqlite()
+    the_list.end(session(1))
+    log = Path(f"{file_of(directory)}-wal")
+    before = log.read_bytes()
+    make_room(str(log), (log.stat().st_ino + 1, log.stat().st_dev))
+    assert log.read_bytes() == before
+
+
+def test_a_log_of_zeros_is_none(make_sqlite, directory, tmp_path):
+    """As it is left by one that was killed before its first commit; here beside a repacked copy."""
+    the_list = make_sqlite()
+    the_list.end(session(1))
+    birth = birth_of(the_list)
+    the_list.close()
+    file, copy = file_of(directory), tmp_path / "copy"
+    with contextlib.closing(sqlite3.connect(file)) as raw:
+        raw.execute("VACUUM INTO ?", (str(copy),))
+    copy.replace(file)
+    Path(f"{file}-wal").write_bytes(bytes(32_768))
+    other = make_sqlite()
+    assert birth_of(other) == birth
+    assert epochs_of(other, session(1)) == (LAST_EPOCH,)
 
 
 def test_threads_that_read_write_and_close_at_once(make_sqlite):

@@ -105,6 +105,38 @@ def test_whoever_has_just_written_is_not_first_again(
     assert statistics.quantiles(passed, n=20)[-1] < 10
 
 
+def test_whoever_has_seen_others_in_line_gives_them_time(
+    make_sqlite: Make, turns: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, gave = make_sqlite()._writer._queue, []
+    monkeypatch.setattr("time.sleep", gave.append)
+    process = holder(turns)
+    queue.look()
+    put_an_end_to(process)
+    queue.turn().end()
+    assert len(gave) == 1
+    queue.look()
+    queue.turn().end()
+    assert len(gave) == 1
+
+
+def test_one_process_empties_the_log(
+    make_sqlite: Make, app: App, turns: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others write on; whoever finds nobody at it does it next."""
+    monkeypatch.setattr("duck_cookie_session.revocation._sqlite_file._LONG_LOG", 80_000)
+    the_list = make_sqlite()
+    the_list.end(app.session())
+    log = turns.with_name(f"{FILE_NAME}-wal")
+    process = holder(log)
+    for _ in range(30):
+        the_list.end(app.session())
+    assert log.stat().st_size > 160_000
+    put_an_end_to(process)
+    the_list.end(app.session())
+    assert log.stat().st_size == 0
+
+
 def test_the_turn_of_a_killed_process_is_over(make_sqlite: Make, app: App, turns: Path) -> None:
     process = holder(turns)
     patient, ended = make_sqlite(busy_timeout=600), app.session()

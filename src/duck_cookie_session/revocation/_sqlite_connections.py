@@ -194,7 +194,9 @@ class Writer(_Connection):
                     writer.begin(deadline)
                     turn.end()
                     result = work(writer)
+                    writer.make_room()
                     writer.connection.execute("COMMIT")
+                    self._queue.look()
                     if writer.is_current():
                         writer.empty_log(self._busy_timeout, early=tidy)
                         return result

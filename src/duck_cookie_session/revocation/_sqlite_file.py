@@ -16,12 +16,9 @@ from pathlib import Path
 
 from .._log import logger
 from ..errors import RevocationListUnavailable
+from ._sqlite_log import is_empty, make_room, reaches
 from ._sqlite_rows import FORMAT, TABLES, draw_mark, is_repacked, marks_differ
-
-try:
-    import fcntl
-except ImportError:  # Windows: there a file that is open can't be removed either
-    fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
+from ._sqlite_turns import alone
 
 _RETRY = 0.001  # seconds between two tries for a lock
 _OFTEN = 0.000_2  # the same, for SQLite's lock
@@ -90,7 +87,7 @@ class Database:
                     _leave_foreign_log(path)
                     self.connection.close()
                     self.connection = _connect(path, busy_timeout)
-                elif _has_log(path) and self._is_repacked(path):
+                elif not is_empty(self.path + "-wal") and self._is_repacked(path):
                     self.connection.close()
                     logger.warning(_REPACKED, path)
                     _make_anew(path)
@@ -126,6 +123,11 @@ class Database:
                     raise
             time.sleep(_OFTEN)
 
+    def make_room(self) -> None:
+        """Within a transaction: have its commit write over what is there, which is faster."""
+        if self._log is not None:
+            make_room(self.path + "-wal", self._log[:2])
+
     def is_current(self) -> bool:
         """Whether the paths still lead to the file and log that are open, not emptied meanwhile."""
         found, log = signature(self.path), signature(self.path + "-wal")
@@ -136,18 +138,21 @@ class Database:
     def empty_log(self, busy_timeout: float, *, early: bool = False) -> None:
         """Write a log that has become long into the file, which gets another mark.
 
-        What was committed stays, and stays durable, whatever happens here.
+        What was committed stays, and stays durable, whatever happens here. One process does it, and
+        whoever else finds the log long meanwhile goes on.
         """
-        log = signature(self.path + "-wal")
-        if log is None or log[2] < (self._try_at // _EARLY if early else self._try_at):
+        if not reaches(self.path + "-wal", self._try_at // _EARLY if early else self._try_at):
             return
-        self._try_at = log[2] + _LONG_LOG
-        try:
-            self._empty_log(busy_timeout)
-            self._try_at = _LONG_LOG
-        except sqlite3.Error:  # tried again later; a full disk is met by raises
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")  # or nobody else could write
+        with alone(self.path + "-wal") as is_alone:  # a lock that SQLite does not know of
+            if not is_alone:
+                return
+            self._try_at += _LONG_LOG
+            try:
+                self._empty_log(busy_timeout)
+                self._try_at = _LONG_LOG
+            except sqlite3.Error:  # tried again later; a full disk is met by raises
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")  # or nobody else could write
         self.raised.clear()  # the file may have become another meanwhile
         self.seen = signature(self.path)
 
@@ -303,11 +308,6 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def _has_log(path: Path) -> bool:
-    log = signature(f"{path}-wal")
-    return log is not None and log[2] > 0
-
-
 def _schema_cookie(path: Path) -> int:
     """The one in the file itself, without its log."""
     # SQLite reads it: a file of ours that is opened beside it and closed drops the process's locks.
@@ -326,20 +326,12 @@ def _version(connection: sqlite3.Connection) -> int:
 @contextlib.contextmanager
 def _alone_in(folder: Path, timeout: float) -> Iterator[None]:
     """Let one process at a time open or make the file; the lock goes with a killed process."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError("another process is opening it") from None
-                time.sleep(_RETRY)
-        yield
-    finally:
-        os.close(descriptor)
+    deadline = time.monotonic() + timeout
+    while True:
+        with alone(str(folder)) as is_alone:
+            if is_alone:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError("another process is opening it")
+        time.sleep(_RETRY)

@@ -14,13 +14,18 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from types import TracebackType
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # Windows: there a file that is open can't be removed either
     fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
+
+
+_GIVE_WAY = 0.001  # seconds; about as long as a write
 
 
 class Turn:
@@ -61,11 +66,14 @@ class Queue:
         self._path = path
         self._patience = patience
         self._late: threading.Thread | None = None
+        self._others = False
 
     def turn(self) -> Turn:
         """Wait for a turn, as long as patience lasts; raises nothing."""
         if fcntl is None or (self._late is not None and self._late.is_alive()):
             return Turn(None)  # the second: one that waits to see it stuck is enough
+        if self._others:
+            time.sleep(_GIVE_WAY)
         try:
             # Never the descriptor of another: each waits for itself, other threads too.
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -79,6 +87,14 @@ class Queue:
             os.close(descriptor)
             return Turn(None)
         return Turn(descriptor)
+
+    def look(self) -> None:
+        """After a write: see whether others are in line. If so they go first next time.
+
+        Whoever has just written is on the processor, and would be there before them.
+        """
+        with alone(self._path) as is_alone:
+            self._others = not is_alone
 
     def _stand_in_line(self, descriptor: int) -> bool:
         """Wait in a thread, because `flock` knows no time-out; False closes the descriptor."""
@@ -118,6 +134,28 @@ def _wait(descriptor: int, had: Future[None]) -> None:
         had.set_exception(failed)
     else:
         had.set_result(None)
+
+
+@contextlib.contextmanager
+def alone(path: str) -> Iterator[bool]:
+    """Whether nobody else holds this file or folder, by a turn or in such a block.
+
+    It waits for nobody, and holds it while the block lasts. True as well where that can't be told.
+    """
+    descriptor, is_alone = None, True
+    try:
+        if fcntl is not None:
+            descriptor = os.open(path, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        is_alone = False
+    except OSError:
+        pass  # whoever uses the file next says what is wrong
+    try:
+        yield is_alone
+    finally:
+        if descriptor is not None:
+            _let_go(descriptor)
 
 
 def _let_go(descriptor: int) -> None:
