@@ -13,7 +13,9 @@ from tests.device.sites import Elsewhere, Here, Node, Site, process, under_asgi,
 from tests.helpers.device_browser import DeviceBrowser
 
 HERE = {"asgi": under_asgi, "flask": under_flask}
-ELSEWHERE = ("django", "django-async", "duck")
+ELSEWHERE = [
+    pytest.param(name, marks=pytest.mark.server) for name in ("django", "django-async", "duck")
+]
 
 
 @pytest.fixture(scope="session")

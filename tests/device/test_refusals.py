@@ -337,3 +337,16 @@ def test_of_requests_at_once_one_tells_of_the_binding(site: OneNode) -> None:
     browser.open("/write")
     assert site.one.told("bound") == 1
     assert site.one.connector.stats()["bound"] == 1
+
+
+def test_a_replayed_signature_beside_all_cookies_is_worth_one_proof_more(site: OneNode) -> None:
+    browser = site.bound()
+    one, thief = bound(browser), browser.copied()
+    replayed = signs(one)
+    name = {"Sec_Secure_Session_Id": one.identifier}
+    site.clock.tick(299)
+    thief.take(post(site, thief, REFRESH, replayed, **name))
+    assert who(thief.open("/")) == ["ada", True]
+    site.clock.tick(61)
+    assert who(thief.open("/")) == [None, False]
+    assert post(site, thief, REFRESH, replayed, **name).status == 403
