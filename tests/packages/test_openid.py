@@ -146,6 +146,13 @@ def seen(world: World, cookies: Cookies) -> dict[str, list[str | None]]:
     return {kind: [who(node, cookies) for node in nodes] for kind, nodes in world.sites.items()}
 
 
+def logged_in_everywhere(world: World, browser: httpx.Client) -> Cookies:
+    """The cookies of alice, who has just logged in at every site."""
+    for first, _ in world.sites.values():
+        log_in(browser, first, "alice")
+    return cookies_of(browser)
+
+
 EVERYWHERE = {kind: ["alice", "alice"] for kind in KINDS}
 NOWHERE = {kind: [None, None] for kind in KINDS}
 
@@ -160,28 +167,23 @@ def test_a_logout_at_the_provider_is_one_everywhere_within_the_request(
     world: World, browser: httpx.Client
 ) -> None:
     """With the cookies as they were before: what a thief has is refused with the rest."""
-    for first, _ in world.sites.values():
-        log_in(browser, first, "alice")
-    copied = cookies_of(browser)
+    copied = logged_in_everywhere(world, browser)
     assert seen(world, copied) == EVERYWHERE
     log_out(browser, f"{world.provider.url}/session/end")
     assert seen(world, copied) == NOWHERE
     assert {kind for kind in KINDS if f"told {kind}\n" in world.provider.said} == KINDS.keys()
     assert "could not tell" not in world.provider.said
-    for first, _ in world.sites.values():
-        log_in(browser, first, "alice")
-    assert seen(world, cookies_of(browser)) == EVERYWHERE
+    assert seen(world, logged_in_everywhere(world, browser)) == EVERYWHERE
 
 
 def test_with_sid_another_browser_stays_logged_in_and_without_it_does_not(
     world: World, browser: httpx.Client
 ) -> None:
     with httpx.Client(follow_redirects=True, timeout=30) as phone:
-        for first, _ in world.sites.values():
-            log_in(browser, first, "alice")
-            log_in(phone, first, "alice")
+        logged_in_everywhere(world, browser)
+        elsewhere = logged_in_everywhere(world, phone)
         log_out(browser, f"{world.provider.url}/session/end")
-        assert seen(world, cookies_of(phone)) == {
+        assert seen(world, elsewhere) == {
             kind: ["alice" if by_sid else None] * 2 for kind, by_sid in KINDS.items()
         }
 
@@ -190,9 +192,7 @@ def test_a_logout_here_is_one_at_the_provider_and_so_everywhere(
     world: World, browser: httpx.Client
 ) -> None:
     """RP-initiated logout, by the recipe for ASGI."""
-    for first, _ in world.sites.values():
-        log_in(browser, first, "alice")
-    copied = cookies_of(browser)
+    copied = logged_in_everywhere(world, browser)
     first, _ = world.sites["asgi"]
     page = log_out(browser, f"{first.url}/logout")
     assert (str(page.url), page.json()["user"]) == (f"{first.url}/show", None)

@@ -21,10 +21,11 @@ class BoundTour:
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
-        self.one, self.two = nodes.ports
-        self.browser = BindingBrowser(trusted=nodes.trusted)
+        self.one: int = nodes.ports[0]
+        self.two: int = nodes.ports[1]
+        self.browser: BindingBrowser = BindingBrowser(trusted=nodes.trusted)
         self.alone: Browser = nodes.browser()
-        self.bound_at = 0.0
+        self.bound_at: float = 0.0
 
     def first(self) -> list[Step]:
         """What comes before the rest of the tour, which takes a while."""

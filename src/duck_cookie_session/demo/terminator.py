@@ -29,7 +29,7 @@ class Terminator:
         self._context.load_cert_chain(certificate)
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
-        self.served = 0
+        self.served: int = 0
         starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
         self._server = self._loop.run_until_complete(starting)
         self.port: int = self._server.sockets[0].getsockname()[1]

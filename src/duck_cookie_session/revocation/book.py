@@ -162,8 +162,8 @@ class BookRevocationList(RevocationList):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timings = timings = Timings()
-        self._took = timings.asked.add
+        self.timings: Timings = Timings()
+        self._took = self.timings.asked.add
         self._nonces = Nonces()
         self._nonces_lock = threading.Lock()
 

@@ -81,7 +81,7 @@ class SQLiteRevocationList(RevocationList):
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._reader = Reader(self._path, busy_timeout)
-        self.timings = Timings()  # of raises; a lookup is a matter of microseconds
+        self.timings: Timings = Timings()  # of raises; a lookup is a matter of microseconds
         self._writer = Writer(self._path, busy_timeout, self.timings.asked)
         self._swept: dict[bytes, bytes] = {}
         self._nonces = Nonces()
