@@ -52,7 +52,15 @@ class SessionExpired(SessionError):
 
 
 class SessionRevoked(SessionError):
-    """The session was revoked (logout, login elsewhere, supersede, ...); it can't be saved."""
+    """The session was revoked (logout, login elsewhere, supersede, ...); it can't be saved.
+
+    Attributes:
+        reason: what it was refused for; GROUP_REVOKED also where it was to join an ended group.
+    """
+
+    def __init__(self, message: str, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class RevocationListUnavailable(SessionError):

@@ -11,6 +11,7 @@ from ._log import logger
 from ._uncancelled import LOST, to_the_end
 from .errors import (
     InvalidArgument,
+    Reason,
     RevocationListUnavailable,
     SessionError,
     SessionExpired,
@@ -141,9 +142,11 @@ def _keeping_logout(request: RequestSession, data: Data, steps: Steps[None]) -> 
         yield from steps
     except (SessionTooLarge, SessionSerializationError, SessionRevoked) as error:
         base, key = request.base, request.rules.subject_key
+        if isinstance(error, SessionRevoked) and error.reason is not Reason.SUPERSEDED:
+            raise  # it ended already
         if base is not None and base.claims.subject is not None and dict.get(data, key) is None:
             yield from end_steps(request.rules, base.claims.session_id)
-            if not isinstance(error, SessionRevoked):  # else the cookie may be that of a new login
+            if not isinstance(error, SessionRevoked):  # else the browser may have a newer cookie
                 request.delete_cookie(data)
         raise
 

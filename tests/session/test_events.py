@@ -22,6 +22,7 @@ from duck_cookie_session import (
     SessionStorageConnector,
     SessionStore,
     SQLiteRevocationList,
+    session_headers,
 )
 from duck_cookie_session.errors import Reason
 from tests.helpers import DAY, Clock, NetworkList, Node, SwitchableList, make_settings
@@ -248,6 +249,20 @@ def test_what_the_list_did_not_do_is_not_told(make_node: MakeNode, clock: Clock,
     with pytest.raises(RevocationListUnavailable):
         ACTS[act][0](node, session)
     assert told == []
+
+
+def test_a_logout_that_comes_after_another_is_not_told_as_one(node: Node) -> None:
+    token = node.start(user="anna")
+    sessions = [node.request(token), node.request(token)]
+    for session in sessions:
+        del session["user"]
+        session["said"] = "good-bye"
+    for session in sessions:
+        session_headers(session)
+    assert kinds() == [
+        *(EventKind.LOGIN, EventKind.ENDED, EventKind.BEGUN),
+        EventKind.REFUSED,
+    ]
 
 
 def test_a_list_that_went_back_in_time_is_told_once(

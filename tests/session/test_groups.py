@@ -17,9 +17,10 @@ from duck_cookie_session import (
     RevocationListUnavailable,
     SessionRevoked,
     SessionTooLarge,
+    session_headers,
 )
 from duck_cookie_session.token.format import open_token
-from tests.helpers import Clock, Node, SwitchableList, make_settings
+from tests.helpers import Clock, Node, SwitchableList, make_settings, sent_cookie
 
 MakeNode = Callable[..., Node]
 KEYS = ("tenant", "oidc_sid")
@@ -75,6 +76,18 @@ def test_an_ended_group_refuses_who_joins_it_later(node: Node) -> None:
         session.save()
     with pytest.raises(SessionRevoked, match="group revoked"):
         node.start(user=1, oidc_sid="one")
+
+
+@pytest.mark.parametrize("act", ["supersede", "delete_other_sessions"])
+def test_a_session_that_can_not_join_an_ended_group_is_not_left_with_a_dead_cookie(
+    node: Node, act: str
+) -> None:
+    node.connector.end_group("oidc_sid", "one")
+    session = node.request(node.start(user=1, tenant="acme"))
+    getattr(session, act)()
+    session["oidc_sid"] = "one"
+    sent = sent_cookie(session_headers(session))
+    assert node.read(sent) == {"user": 1, "tenant": "acme"}
 
 
 def test_an_ended_group_stays_ended_when_it_is_revoked_again(node: Node) -> None:

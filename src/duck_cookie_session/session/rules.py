@@ -285,7 +285,8 @@ class Rules:
         self.refuse(Refusal(reason, session_id))
         return SessionRevoked(
             f"The session was revoked ({reason.value}) while this request was under way; nothing "
-            "was saved. Load the session again."
+            "was saved. Load the session again.",
+            reason,
         )
 
     def revoked_steps(self, reason: Reason, base: Opened) -> Steps[SessionRevoked]:

@@ -82,13 +82,22 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
     except SessionTooLarge:
         yield from _reissue_owed_steps(request)
         raise
-    except SessionRevoked:
-        if request.base is base:  # else another task has saved it meanwhile
-            request.outgoing = None  # what an earlier save gave is revoked as well
+    except SessionRevoked as error:
+        yield from _refused_steps(request, base, plan, error)
         raise
     except RevocationListUnavailable:
         if plan.need is not Need.REISSUE:
             raise  # but a read never fails for a re-issue
+
+
+def _refused_steps(
+    request: RequestSession, base: Opened | None, plan: Plan, error: SessionRevoked
+) -> Steps[None]:
+    """What is left of a session whose save was refused."""
+    if request.base is base:  # else another task has saved it meanwhile
+        request.outgoing = None  # what an earlier save gave is revoked as well
+    if error.reason is Reason.GROUP_REVOKED and base is not None and plan.groups != base.groups:
+        yield from _reissue_owed_steps(request)  # only a group that it was to join has ended
 
 
 def _end_unproven_steps(request: RequestSession) -> Steps[None]:
