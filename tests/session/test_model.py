@@ -69,6 +69,8 @@ class Token:
     subject: int | None
     session_epoch: int
     subject_epoch: int
+    tenant: int | None
+    group_epoch: int
     everything: int
     birth: int
     secret: str
@@ -110,6 +112,8 @@ class ListModel:
     sessions: dict[int, int] = field(default_factory=dict)
     superseded: dict[int, int] = field(default_factory=dict)  # session: when it last was
     subjects: dict[int, int] = field(default_factory=dict)
+    groups: dict[int, int] = field(default_factory=dict)
+    ended_groups: dict[int, int] = field(default_factory=dict)  # tenant: when
 
     def number(self) -> int:
         self.counter += 1
@@ -128,6 +132,10 @@ class ListModel:
         stands = 0 if token.subject is None else self.subjects.get(token.subject, 0)
         if stands > token.subject_epoch:
             return "subject revoked"
+        if token.tenant in self.ended_groups:
+            return "group revoked"
+        if token.tenant is not None and self.groups.get(token.tenant, 0) > token.group_epoch:
+            return "group revoked"
         return None if token.everything == self.everything else "all revoked"
 
 
@@ -168,6 +176,7 @@ class Nodes(RuleBasedStateMachine):
             secret_keys=STAGES[self.stages[number]],
             cookie_age=AGE // 1000,
             absolute_age=ABSOLUTE // 1000,
+            group_keys=("tenant",),
             token_cache_size=3,
         )
         return Node(revocations, self.clocks[number], settings)
@@ -202,7 +211,7 @@ class Nodes(RuleBasedStateMachine):
         cycle: bool,
     ) -> Token:
         """The token that a save makes; what it replaces is revoked in the model."""
-        now, subject = self.now(number), data.get("user")
+        now, subject, tenant = self.now(number), data.get("user"), data.get("tenant")
         moves = base is not None and (cycle or subject != base.subject)
         created = now
         if base is not None and subject in (None, base.subject):
@@ -218,6 +227,9 @@ class Nodes(RuleBasedStateMachine):
                 self.list.end(base.session, int(self.clock.now * 1000))
         else:
             session = base.session
+            if tenant != base.tenant:  # or earlier tokens would escape its new group
+                self.list.sessions[session] = self.list.number()
+                self.list.superseded[session] = int(self.clock.now * 1000)
             if min(expires, created + ABSOLUTE) <= now:
                 self.list.end(session, int(self.clock.now * 1000))  # no copy outlives it
         token = Token(
@@ -229,6 +241,8 @@ class Nodes(RuleBasedStateMachine):
             subject,
             self.list.sessions.get(session, 0),
             self.list.subjects.get(subject, 0) if subject is not None else 0,
+            tenant,
+            self.list.groups.get(tenant, 0) if tenant is not None else 0,
             self.list.everything,
             self.list.birth,
             STAGES[self.stages[number]][0],
@@ -250,17 +264,22 @@ class Nodes(RuleBasedStateMachine):
         assert store.created_at == moment(token.created)
         assert store.get_expiry_date() == moment(token.expires)
 
-    def refusal(self, number: int, base: Token | None, renewed: bool) -> tuple[type, ...]:
-        """The errors that a save may raise now; none: it succeeds."""
+    def refusal(
+        self, number: int, base: Token | None, renewed: bool, data: dict[str, int]
+    ) -> tuple[type, ...]:
+        """The errors that a save of these data may raise now; none: it succeeds."""
+        joins_ended = data.get("tenant") in self.list.ended_groups
         if base is None:
-            return ()
+            return (SessionRevoked,) if joins_ended else ()
         expired = self.now(number) >= base.too_old or (
             self.now(number) >= base.expires and not renewed
         )
         revoked = self.list.judge(base) is not None
         if revoked and self.now(number) >= base.too_old:
             return SessionRevoked, SessionExpired  # what revoked it may be purged by then
-        return (SessionRevoked,) if revoked else (SessionExpired,) if expired else ()
+        if revoked or (joins_ended and not expired):
+            return (SessionRevoked,)
+        return (SessionExpired,) if expired else ()
 
     # Through the connector.
 
@@ -268,9 +287,11 @@ class Nodes(RuleBasedStateMachine):
     picks = st.integers(0, 7)
     datas = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=2)
     users = st.none() | st.integers(1, 2)
+    tenants = st.sampled_from([None, None, 1, 2])
     actions = st.one_of(
         st.tuples(st.just("write"), st.tuples(st.sampled_from("abc"), st.integers(0, 3))),
         st.tuples(st.just("log_in_or_out"), users),
+        st.tuples(st.just("join_or_leave"), tenants),
         st.tuples(st.just("clear"), st.sampled_from(["clear", "flush", "delete"])),
         st.tuples(st.just("set_expiry"), st.sampled_from([None, 0, 100, 2000, "fixed"])),
         st.tuples(st.sampled_from(["supersede", "delete_other_sessions", "cycle_key"]), st.none()),
@@ -282,30 +303,55 @@ class Nodes(RuleBasedStateMachine):
         data = {"a": 1} if user is None else {"user": user}
         self.sealed(number, self.nodes[number].start(**data), None, data, (AGE, 0), False)
 
-    @rule(number=numbers, data=datas, user=users)
-    def set_new(self, number: int, data: dict[str, int], user: int | None) -> None:
-        data = data if user is None else {**data, "user": user}
+    def named(self, tenant: int) -> int:
+        """A tenant's group by now: an ended one too, but not once that may be forgotten."""
+        ended = self.list.ended_groups
+        for name in range(tenant, 10_000, 2):
+            if name not in ended or self.list_ms() - ended[name] < ABSOLUTE // 2:
+                return name
+        raise AssertionError("more groups than anybody needs")
+
+    def list_ms(self) -> int:
+        return int(self.clock.now * 1000)
+
+    def with_group(self, data: dict[str, int], tenant: int | None) -> dict[str, int]:
+        return data if tenant is None else {**data, "tenant": self.named(tenant)}
+
+    @rule(number=numbers, data=datas, user=users, tenant=tenants)
+    def set_new(
+        self, number: int, data: dict[str, int], user: int | None, tenant: int | None
+    ) -> None:
+        data = self.with_group(data if user is None else {**data, "user": user}, tenant)
+        if self.refusal(number, None, True, data):
+            with pytest.raises(SessionRevoked):
+                self.nodes[number].connector.set_session(None, data)
+            return
         text = self.nodes[number].connector.set_session(None, data)
         self.sealed(number, text, None, data, (AGE, 0), False)
 
-    @rule(number=numbers, pick=picks, data=datas, user=users, update=st.booleans())
+    @rule(number=numbers, pick=picks, data=datas, user=users, tenant=tenants, update=st.booleans())
     def set_or_update(
-        self, number: int, pick: int, data: dict[str, int], user: int | None, update: bool
+        self,
+        number: int,
+        pick: int,
+        data: dict[str, int],
+        user: int | None,
+        tenant: int | None,
+        update: bool,
     ) -> None:
         token = self.token(pick)
         base = token if self.opens(number, token) else None
-        data = data if user is None else {**data, "user": user}
+        data = self.with_group(data if user is None else {**data, "user": user}, tenant)
         connector = self.nodes[number].connector
         method = connector.update_session if update else connector.set_session
-        errors = self.refusal(number, base, renewed=not update)
+        saved = {**base.data, **data} if update and base is not None else data
+        errors = self.refusal(number, base, not update, saved)
         if errors:
             with pytest.raises(errors):
                 method(token.text, data)
             return
         text = method(token.text, data)
-        if update and base is not None:
-            data = {**base.data, **data}
-        self.sealed(number, text, base, data, None if update else (AGE, 0), False)
+        self.sealed(number, text, base, saved, None if update else (AGE, 0), False)
 
     @invariant()
     def latest_tokens_read_as_they_must(self) -> None:
@@ -319,6 +365,16 @@ class Nodes(RuleBasedStateMachine):
         self.nodes[number].connector.delete_session(token.text)
         if token.secret in STAGES[self.stages[number]]:
             self.list.end(token.session, int(self.clock.now * 1000))
+
+    @rule(number=numbers, tenant=st.integers(1, 2), for_good=st.booleans())
+    def revoke_a_group(self, number: int, tenant: int, for_good: bool) -> None:
+        name = self.named(tenant)
+        if for_good:
+            self.nodes[number].connector.end_group("tenant", name)
+            self.list.ended_groups.setdefault(name, self.list_ms())
+        else:
+            self.nodes[number].connector.delete_group("tenant", name)
+            self.list.groups[name] = self.list.number()
 
     @rule(number=numbers, user=st.integers(1, 2), everything=rarely)
     def revoke_more(self, number: int, user: int, everything: bool) -> None:
@@ -423,6 +479,22 @@ class Nodes(RuleBasedStateMachine):
             return
         request.written = True
 
+    def join_or_leave(self, request: Request, tenant: int | None) -> None:
+        if tenant is not None:
+            name = self.named(tenant)
+            request.store["tenant"] = request.data["tenant"] = name
+        elif "tenant" in request.data:
+            del request.store["tenant"], request.data["tenant"]
+        else:
+            return
+        request.written = True
+
+    def forget_old_names(self, request: Request) -> None:
+        """A request that waited so long that the end of the group it joins may be forgotten."""
+        ended = self.list.ended_groups.get(request.data.get("tenant", 0))
+        if ended is not None and self.list_ms() - ended > ABSOLUTE // 2:
+            self.join_or_leave(request, None)
+
     def clear(self, request: Request, how: str) -> None:
         getattr(request.store, how)()
         if request.ends is not None:
@@ -496,6 +568,7 @@ class Nodes(RuleBasedStateMachine):
         """The request ends; the next one of this browser comes with what was sent."""
         request = self.request(pick)
         self.requests.remove(request)
+        self.forget_old_names(request)
         self.end(request, failed)
 
     def end(self, request: Request, failed: bool) -> None:
@@ -512,12 +585,12 @@ class Nodes(RuleBasedStateMachine):
                 assert sent == ""
                 if base.subject is not None:
                     self.list.end(base.session, int(self.clock.now * 1000))
-        elif self.due(request) and not self.refusal(
-            request.node, request.base, renewed=request.expiry is not None
-        ):
+        elif not self.due(request):
+            assert sent is None
+        elif not self.refusal(request.node, request.base, request.expiry is not None, request.data):
             self.check_sent(request, sent)
         else:
-            assert sent is None
+            self.check_refused(request, sent)
 
     @precondition(lambda self: self.requests)
     @rule(pick=picks)
@@ -525,10 +598,13 @@ class Nodes(RuleBasedStateMachine):
         request = self.request(pick)
         if request.delete_cookie or request.base is None:
             return
-        errors = self.refusal(request.node, request.base, renewed=request.expiry is not None)
+        self.forget_old_names(request)
+        errors = self.refusal(request.node, request.base, request.expiry is not None, request.data)
         if errors:
             with pytest.raises(errors):
                 request.store.save()
+            self.requests.remove(request)
+            self.check_refused(request, request.store.session_key if request.owed else None)
             return
         request.store.save()
         self.check_sent(request, request.store.session_key)
@@ -564,13 +640,18 @@ class Nodes(RuleBasedStateMachine):
     def check_failed(self, request: Request, sent: str | None) -> None:
         if request.delete_cookie:
             assert sent == ""
-        elif request.owed and not self.refusal(request.node, request.base, renewed=False):
-            assert sent
-            assert request.base is not None
-            base = request.base
-            self.sealed(request.node, sent, base, base.data, None, False)
         else:
+            self.check_refused(request, sent)
+
+    def check_refused(self, request: Request, sent: str | None) -> None:
+        """Nothing of it was saved; but a browser whose cookie it killed gets another."""
+        base = request.base
+        owed = base is not None and request.owed
+        if base is None or not owed or self.refusal(request.node, base, False, base.data):
             assert sent is None
+            return
+        assert sent
+        self.sealed(request.node, sent, base, base.data, None, False)
 
     # What happens to nodes.
 
