@@ -85,6 +85,7 @@ def test_sid_or_sub_will_do(
         {"typ": None},
         {"typ": "LOGOUT+JWT"},
         {"typ": "application/logout+jwt"},
+        {"typ": "JWT"},
         {"kid": None},
         {"of its own": [1]},
         {"jwk": ec("theirs").as_dict(private=False)},  # which a token may bring, and nobody reads
@@ -194,7 +195,7 @@ def test_a_key_of_somebody_else_under_the_same_name(
         ({"kid": 7}, LogoutReason.MALFORMED),
         ({"kid": ["one"]}, LogoutReason.MALFORMED),
         ({"more": "x" * 600}, LogoutReason.MALFORMED),
-        ({"typ": "JWT"}, LogoutReason.TYPE),
+        ({"typ": "at+jwt"}, LogoutReason.TYPE),
         ({"typ": "at+jwt"}, LogoutReason.TYPE),
         ({"typ": ""}, LogoutReason.TYPE),
         ({"typ": ["logout+jwt"]}, LogoutReason.TYPE),

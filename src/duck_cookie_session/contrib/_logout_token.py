@@ -21,7 +21,8 @@ from ._oidc_keys import ProviderKey
 
 FORM = "application/x-www-form-urlencoded"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-TYPE = "logout+jwt"
+TYPES = ("logout+jwt", "jwt")
+"""Section 2.4 recommends the first; many providers write that of any JWT (RFC 7519 section 5.1)."""
 
 MOST_TOKEN = 8_192
 """Most characters of a logout token; providers' have 500 to 1,000."""
@@ -174,7 +175,7 @@ def judge(
 
 def _is_type(kind: object) -> bool:
     """RFC 7515 section 4.1.9: in any case, and `application/` may be left out."""
-    return isinstance(kind, str) and kind.lower().removeprefix("application/") == TYPE
+    return isinstance(kind, str) and kind.lower().removeprefix("application/") in TYPES
 
 
 def _time(claims: dict[str, Any], name: str) -> float:
