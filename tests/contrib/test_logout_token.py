@@ -196,7 +196,6 @@ def test_a_key_of_somebody_else_under_the_same_name(
         ({"kid": ["one"]}, LogoutReason.MALFORMED),
         ({"more": "x" * 600}, LogoutReason.MALFORMED),
         ({"typ": "at+jwt"}, LogoutReason.TYPE),
-        ({"typ": "at+jwt"}, LogoutReason.TYPE),
         ({"typ": ""}, LogoutReason.TYPE),
         ({"typ": ["logout+jwt"]}, LogoutReason.TYPE),
     ],
