@@ -113,7 +113,9 @@ def _version(requirement: str) -> bool:
         kinds = ["-k", KINDS[framework], "-q", "-p", "no:cacheprovider"]
         # Old releases import what is now called otherwise.
         kinds += ["-W", "ignore::PendingDeprecationWarning"]
-        suites = [str(TESTS / f"test_{name}.py") for name in ("conformance", KINDS[framework])]
+        suites = [
+            str(TESTS / f"test_{name}.py") for name in ("conformance", "bound", KINDS[framework])
+        ]
         runs = {
             "our tests": _run(["-m", "pytest", *suites, *kinds], [overlay]),
             "own tests": _own_suite(
