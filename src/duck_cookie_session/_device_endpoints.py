@@ -203,7 +203,7 @@ def _refresh_steps(rules: Rules, seals: Seals, header: FindHeader) -> Steps[Answ
         return asks  # the first half of a refresh, and no refusal
     try:
         challenge = claimed_challenge(response)
-        seals.open_challenge(REFRESH, challenge, session_id, now_ms, key.binding)
+        seals.open_challenge(REFRESH, challenge, session_id, now_ms)
         verify_refresh(response, key=key.key, challenge=challenge)
     except ProofRefused as refused:
         raise _Refused(refused.reason, asks, session_id) from refused

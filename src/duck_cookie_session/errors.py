@@ -117,7 +117,7 @@ class DeviceReason(Enum):
     NO_CHALLENGE = "no challenge of ours"
     OTHER_PURPOSE = "challenge for another purpose"
     OTHER_CHALLENGE = "other challenge"
-    """That of another session or another binding."""
+    """That of another session."""
     OLD_CHALLENGE = "challenge too old"
     NO_BINDING = "no key of this binding"
     """The request brings no device key of the binding that it names."""

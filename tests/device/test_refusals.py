@@ -147,7 +147,7 @@ def five_minutes_later(site: OneNode) -> Answer:
     return post(site, browser, REFRESH, signs(one), Sec_Secure_Session_Id=one.identifier)
 
 
-def challenge_of_another_binding(site: OneNode) -> Answer:
+def challenge_of_another_session(site: OneNode) -> Answer:
     browser, other = site.bound(), site.bound("eve")
     one = bound(browser)
     foreign = bound(other).challenge or ""
@@ -237,7 +237,7 @@ BY_THE_SIGNATURE: dict[str, Attack] = {
         lambda s: renew(s, lambda one: signed(one.private, "made up", with_key=False)),
         R.NO_CHALLENGE,
     ),
-    "of another session": (challenge_of_another_binding, R.OTHER_CHALLENGE),
+    "of another session": (challenge_of_another_session, R.OTHER_CHALLENGE),
     "of the registration": (for_the_other_purpose, R.OTHER_PURPOSE),
     "five minutes later": (five_minutes_later, R.OLD_CHALLENGE),
 }

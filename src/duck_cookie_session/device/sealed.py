@@ -110,22 +110,17 @@ class Seals:
         """A challenge for one session, binding and purpose, good for 5 minutes."""
         return self.seal(purpose, Sealed(binding, session_id, now_ms + CHALLENGE_MS, b""), now_ms)
 
-    def open_challenge(
-        self, purpose: str, text: str, session_id: bytes, now_ms: int, binding: bytes = b""
-    ) -> Sealed:
+    def open_challenge(self, purpose: str, text: str, session_id: bytes, now_ms: int) -> Sealed:
         """What a challenge holds that one of our responses gave out less than 5 minutes ago.
 
-        Args:
-            binding: whose it has to be; empty where any will do.
-
         Raises:
-            ProofRefused: it is for another purpose, session or binding, too old, or not ours.
+            ProofRefused: it is for another purpose or session, too old, or not ours.
         """
         sealed = self.open(purpose, text, 0)
         if sealed is None:
             other = self.open(REFRESH if purpose == REGISTRATION else REGISTRATION, text, 0)
             raise ProofRefused(DeviceReason.OTHER_PURPOSE if other else DeviceReason.NO_CHALLENGE)
-        if sealed.session_id != session_id or not sealed.binding.startswith(binding):
+        if sealed.session_id != session_id:
             raise ProofRefused(DeviceReason.OTHER_CHALLENGE)
         if now_ms >= sealed.end_ms:
             raise ProofRefused(DeviceReason.OLD_CHALLENGE)
