@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -224,6 +225,35 @@ def test_whoever_holds_the_row_and_stands_still_holds_nobody_for_long(
         assert other.raise_epoch(scope) > epoch
         assert time.monotonic() - began < 10
         connection.invalidate()
+
+
+def test_a_purge_under_way_holds_up_neither_raises_nor_checks(
+    one_sql: SQLServer, make_list: Callable[..., SQLRevocationList], app: Any
+) -> None:
+    """Not though it stands still itself, for an entry that somebody else has locked."""
+    assert one_sql.clock is not None
+    the_list, purging = make_list(one_sql), make_list(one_sql)
+    expired, other = app.session(), app.session()
+    the_list.end(expired)
+    retention = app.settings.absolute_age + app.settings.clock_skew
+    one_sql.clock.move(retention + 1)
+    engine = sqlalchemy.create_engine(one_sql.url, isolation_level="READ COMMITTED")
+    try:
+        with ThreadPoolExecutor(1) as threads, engine.begin() as holding:
+            holding.exec_driver_sql("SELECT 1 FROM duck_cookie_session_entries FOR UPDATE")
+            purged = threads.submit(purging.purge)
+            assert not wait([purged], timeout=1).done
+            began = time.monotonic()
+            the_list.end(other)
+            assert the_list.lookup((other, expired)).epochs == (LAST_EPOCH, LAST_EPOCH)
+            assert time.monotonic() - began < 10
+            assert not purged.done()
+            holding.rollback()
+            assert purged.result() >= 1
+        assert the_list.lookup((expired,)).epochs == (0,)
+    finally:
+        engine.dispose()
+        one_sql.clock.move(-retention - 1)
 
 
 def test_a_pool_that_is_used_up_is_waited_for_and_no_longer(
