@@ -213,6 +213,18 @@ def test_renewals_that_fail_for_a_minute_end_nothing(world: World) -> None:
     assert who(browser, "/write") == ("ada", True)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_browser_whose_renewals_are_refused_logs_in_again(world: World, status: int) -> None:
+    browser = world.bound()
+    world.pass_by(PROOF_AGE)
+    browser.send = refreshes_fail(browser.send, status)
+    assert who(browser) == VISITOR
+    assert browser.bound == {}  # it has given up
+    browser.send = world.node.send
+    for path, bound in (("/login/ada", False), ("/", True), ("/write", True)):
+        assert who(browser, path) == ("ada", bound)
+
+
 def test_a_list_that_does_not_answer_for_a_minute_ends_nothing(world: World) -> None:
     browser = world.bound()
     world.pass_by(PROOF_AGE)
