@@ -47,6 +47,10 @@ NEVER = 2**63
 EVENT_BYTES = 600
 """About what one takes in a log, with its begin."""
 USERS = [f"user {number}" for number in range(8)]
+TENANTS = [f"tenant {number}" for number in range(6)]
+"""Groups that are revoked and used again."""
+FOR_GOOD = [f"group {number}" for number in range(80)]
+"""Groups that are ended."""
 SPAWN = multiprocessing.get_context("spawn")
 
 WEIGHTS = {
@@ -59,6 +63,9 @@ WEIGHTS = {
     "log out": 2,
     "log out others": 1,
     "log out a subject": 0.8,
+    "change group": 4,
+    "log out a group": 1,
+    "end a group": 0.6,
     "clear all": 0.2,
 }
 
@@ -105,6 +112,7 @@ class Event(NamedTuple):
         session: of a save its new session id, None where it is not known and may be another than
             before; of a revocation the session.
         subject: of a save or a revocation.
+        group: of a save the one that the new token is in; of a revocation the group.
         adopted: of a save: the kind of scope ("session", "subject") whose epoch its own request
             raised just before, and when that had ended.
     """
@@ -118,6 +126,7 @@ class Event(NamedTuple):
     base: str | None = None
     session: bytes | None = None
     subject: str | None = None
+    group: str | None = None
     adopted: tuple[str, int] | None = None
 
 
@@ -180,6 +189,7 @@ class Worker:
         settings = SessionSettings(
             secret_keys=SECRET,
             subject_key="user",
+            group_keys=("tenant",),
             max_staleness=plan.max_staleness,
             min_replicas=plan.min_replicas,
         )
@@ -260,7 +270,14 @@ class Worker:
         data = {"n": self.random.random()}
         if self.random.random() < 0.7:
             data["user"] = self.random.choice(USERS)
-        token = self.did("save", lambda: (self.connector.set_session(None, data), data.get("user")))
+        group = self.group()
+        if group is not None:
+            data["tenant"] = group
+        token = self.did(
+            "save",
+            lambda: (self.connector.set_session(None, data), data.get("user")),
+            group=group,
+        )
         self.give(self.random.randrange(SLOTS), token)
 
     def read(self) -> None:
@@ -279,15 +296,16 @@ class Worker:
         slot, token = self.slot()
         if token is None:
             return
-        subject = self.subject_in(token)
+        data = self.data_in(token)
         change = {"n": self.random.random()}
         self.give(
             slot,
             self.did(
                 "save",
-                lambda: (self.connector.update_session(token, change), subject),
+                lambda: (self.connector.update_session(token, change), data.get("user")),
                 base=token,
                 session=self.connector.session_id_of(token),
+                group=data.get("tenant"),
             ),
         )
 
@@ -300,6 +318,14 @@ class Worker:
     def log_out_a_subject(self) -> None:
         subject = self.random.choice(USERS)
         self.did("revoke", lambda: self.connector.delete_subject(subject), subject=subject)
+
+    def log_out_a_group(self) -> None:
+        group = self.random.choice(TENANTS)
+        self.did("revoke", lambda: self.connector.delete_group("tenant", group), group=group)
+
+    def end_a_group(self) -> None:
+        group = self.random.choice(FOR_GOOD)
+        self.did("revoke", lambda: self.connector.end_group("tenant", group), group=group)
 
     def clear_all(self) -> None:
         self.did("revoke", self.connector.clear_all_sessions)
@@ -318,7 +344,7 @@ class Worker:
         slot, token, store = self.loaded()
         if store is None or store.get("user") is None:
             return
-        self.did("revoke", store.delete_other_sessions, subject=store["user"])
+        self.did("revoke", store.delete_other_sessions, base=token, subject=store["user"])
         if self.done():
             self.save(slot, token, store, adopts="subject")
 
@@ -329,6 +355,21 @@ class Worker:
         store["user"] = self.random.choice([user for user in USERS if user != store.get("user")])
         self.save(slot, token, store)
 
+    def change_group(self) -> None:
+        slot, token, store = self.loaded()
+        if store is None:
+            return
+        group = self.group()
+        if group is not None:
+            store["tenant"] = group
+        else:
+            store.pop("tenant", None)
+        self.save(slot, token, store, moves=False)
+
+    def group(self) -> str | None:
+        """One to be in, or none."""
+        return self.random.choice([None, self.random.choice(TENANTS), self.random.choice(FOR_GOOD)])
+
     def loaded(self) -> tuple[int, str, SessionStore] | tuple[None, None, None]:
         slot, token = self.slot()
         if token is None:
@@ -337,23 +378,32 @@ class Worker:
         live = self.did("read", lambda: store.load() or None, token=token)
         return (slot, token, store) if live else (None, None, None)
 
-    def save(self, slot: int, base: str, store: SessionStore, adopts: str | None = None) -> None:
-        """Save, under another session id if nothing is adopted."""
+    def save(
+        self,
+        slot: int,
+        base: str,
+        store: SessionStore,
+        *,
+        adopts: str | None = None,
+        moves: bool = True,
+    ) -> None:
+        """Save, under another session id if nothing is adopted and it moves."""
         store["n"] = self.random.random()
 
         def save() -> tuple[str | None, Any]:
             store.save()
             return store.session_key, store.get("user")
 
-        what: dict[str, Any] = {}
+        what: dict[str, Any] = {"group": store.get("tenant")}
         if adopts is not None and self.last is not None:
             what["adopted"] = adopts, self.last.ended
+        if adopts is not None or not moves:
             what["session"] = self.connector.session_id_of(base)
         self.give(slot, self.did("save", save, base=base, **what))
 
-    def subject_in(self, token: str) -> str | None:
-        opened = self.connector.rules.open(token)
-        return opened.claims.subject  # type: ignore[union-attr]  # ours, and far from expired
+    def data_in(self, token: str) -> dict[str, Any]:
+        rules = self.connector.rules
+        return rules.unpacked(rules.open(token))  # type: ignore  # ours, and far from expired
 
 
 def run_worker(plan: Plan, slots: Path, log: Path) -> None:
@@ -407,15 +457,21 @@ class Token:
     """What is known of a token from the log: of whom it is, and what it may have seen.
 
     Attributes:
-        began: no epoch that it carries was read before.
+        made_by: the save that made it.
         since: by kind of scope, when a token that this one goes on from was there already: what
             revoked that one by then has revoked this one too.
     """
 
     session: bytes
     subject: str | None
-    began: int
+    group: str | None
+    made_by: Event
     since: dict[str, int]
+
+    @property
+    def began(self) -> int:
+        """No epoch that it carries was read before."""
+        return self.made_by.began
 
 
 class Revocation(NamedTuple):
@@ -454,15 +510,17 @@ class Judge:
             self.by_scope["everything"].append(Revocation("everything", event))
 
     def _know(self, event: Event) -> None:
-        since = dict.fromkeys(("session", "subject", "everything"), event.ended)
+        since = dict.fromkeys(("session", "subject", "group", "everything"), event.ended)
         base = self.tokens.get(event.base or "")
         if base is not None and base.session == event.session:
             since = dict(base.since)
+            if base.group != event.group:  # it has superseded its earlier tokens
+                since["session"] = since["group"] = event.ended
             if event.adopted is not None:
                 since[event.adopted[0]] = event.ended
         assert event.token is not None
         assert event.session is not None
-        self.tokens[event.token] = Token(event.session, event.subject, event.began, since)
+        self.tokens[event.token] = Token(event.session, event.subject, event.group, event, since)
 
     def _learn_revocation(self, event: Event) -> None:
         certain = event.outcome == "done"
@@ -472,6 +530,9 @@ class Judge:
                 # A login ended the old session; one that failed half-way may have.
                 found = Revocation("session", event, certain, for_good=True)
                 self.by_scope[base.session].append(found)
+            elif event.group != base.group:
+                # Where a group that it was to join ended meanwhile, it is refused after its raise.
+                self.by_scope[base.session].append(Revocation("session", event, certain))
         elif event.kind == "supersede" and event.outcome != "refused":
             self.by_scope[event.session].append(Revocation("session", event, certain))
         elif event.kind == "revoke":
@@ -482,6 +543,10 @@ class Judge:
                 self.by_scope[event.session].append(found)
             elif event.subject is not None:
                 self.by_scope[event.subject].append(Revocation("subject", event, certain))
+            elif event.group is not None:
+                for_good = event.group in FOR_GOOD
+                found = Revocation("group", event, certain, for_good)
+                self.by_scope[event.group].append(found)
             else:
                 self.by_scope["everything"].append(Revocation("everything", event, certain))
 
@@ -490,6 +555,13 @@ class Judge:
         yield from self.by_scope[token.session]
         if token.subject is not None:
             yield from self.by_scope[token.subject]
+        if token.group is not None:
+            yield from self.by_scope[token.group]
+
+    def ends_of(self, event: Event) -> Iterable[Revocation]:
+        """Of the group that a save is to join or to stay in, its ends."""
+        if event.kind == "save" and event.group is not None:
+            yield from (found for found in self.by_scope[event.group] if found.for_good)
 
     def must_be_refused(self, token: Token, event: Event, *, fresh: bool) -> Revocation | None:
         """A revocation that had returned before `event` began, and is about this token."""
@@ -507,8 +579,9 @@ class Judge:
             found.event.began <= event.ended
             # One whose answer never came may be carried out later than its caller gave up.
             and (found.for_good or not found.certain or token.began < found.event.ended)
-            for found in self.revocations_of(token)
+            for found in (*self.revocations_of(token), *self.ends_of(event))
             if found.event is not event
+            and found.event is not token.made_by
             and not (found.event.node == event.node and found.event.ended == adopted)
         )
 
@@ -518,10 +591,14 @@ class Judge:
         winners = Counter(
             event.base
             for event in self.events
-            if event.kind == "supersede" and event.outcome == "done"
+            if event.kind in ("supersede", "revoke") and event.base and event.outcome == "done"
         )
         wrong += [f"two winners: {count} for one token" for count in winners.values() if count > 1]
         for event in self.events:
+            if event.outcome == "done" and any(
+                found.certain and found.event.ended <= event.began for found in self.ends_of(event)
+            ):
+                wrong.append(f"accepted though revoked: {event} into a group that had ended")
             text = event.token if event.kind == "read" else event.base
             token = self.tokens.get(text or "")
             if token is None or event.outcome == "unavailable" or event.kind == "revoke":

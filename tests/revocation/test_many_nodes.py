@@ -81,3 +81,5 @@ def test_the_judge_finds_a_list_that_forgets(redis_server):
     assert Judge(events, dict.fromkeys(honest, 0.0)).violations()
     without = [event for event in events if event.kind not in ("revoke", "supersede")]
     assert Judge(without, honest).violations()
+    without_groups = [event for event in events if event.kind != "revoke" or not event.group]
+    assert Judge(without_groups, honest).violations()
