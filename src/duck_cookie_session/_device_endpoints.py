@@ -19,8 +19,9 @@ from .errors import DeviceReason, Reason, RevocationListUnavailable
 from .revocation.base import Standing
 from .session.judging import Opened, Refusal, quiet_ms
 from .session.request import RequestSession
-from .session.rules import Rules, shown
+from .session.rules import Rules
 from .session.steps import Lookup, Steps
+from .session.values import shown
 
 FindHeader = Callable[[str], str | None]
 """Finds a header of the request by its lower-case name; of several, joined by commas."""

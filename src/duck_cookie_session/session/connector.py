@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from ..errors import (
-    InvalidArgument,
-    RevocationListUnavailable,
-)
+from ..errors import InvalidArgument, RevocationListUnavailable
 from ..revocation.base import RevocationList
 from ..settings import SessionSettings
 from ..token.format import ID_CHARACTERS, id_to_text
@@ -36,8 +32,6 @@ from .values import Expiry, new_session_id
 
 _open: weakref.WeakSet[SessionStorageConnector] = weakref.WeakSet()  # those not closed yet
 _build_lock = threading.RLock()
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def checked_settings(given: object) -> SessionSettings:
@@ -268,11 +262,10 @@ class SessionStorageConnector:
             )
         except RevocationListUnavailable as error:
             return rules.unasked(opened, error)
-        binds = opened.epochs != standing.epochs and opened.binds(standing)
-        if rules.judge(opened, standing) or binds:
-            return self.run(rules.check_steps(opened))
-        self._stats.count_read()
-        return opened
+        if standing.epochs == opened.epochs and rules.judge(opened, standing) is None:
+            self._stats.count_read()
+            return opened
+        return self.run(rules.check_steps(opened))
 
     async def aload(self, token: object, cookies: str = "") -> Opened | Refusal:
         """`load`, awaitable."""
@@ -335,26 +328,3 @@ def _checked(data: object) -> dict[Any, Any]:
     if not isinstance(data, dict):
         raise InvalidArgument(f"Session data are a {type(data).__name__}; they must be a dict.")
     return dict(data)
-
-
-def wrong_connector(connector: object) -> Exception:
-    """What is raised where a store has no connector, or something else in its place."""
-    if connector is None:
-        return ValueError("The session store has no session storage connector.")
-    return TypeError(
-        f"The session storage connector of the store is a {type(connector).__name__}, not a "
-        "SessionStorageConnector."
-    )
-
-
-def checking_connector(method: Method) -> Method:
-    """Decorate a method of a store so that it refuses to run without a good connector."""
-
-    @functools.wraps(method)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        connector = getattr(self, "session_storage_connector", None)
-        if not isinstance(connector, SessionStorageConnector):
-            raise wrong_connector(connector)
-        return method(self, *args, **kwargs)
-
-    return checked  # type: ignore[return-value]  # wraps() keeps the signature

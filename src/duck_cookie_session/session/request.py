@@ -8,7 +8,7 @@ and carried out in `saving`; `ending` ends the session.
 from __future__ import annotations
 
 import asyncio
-import threading
+from _thread import RLock  # what threading.RLock() gives, without a Python function around it
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +16,11 @@ from ..errors import RevocationListUnavailable, SessionError, SessionSerializati
 from ..token.format import ID_CHARACTERS
 from ..token.payload import pack
 from .binding import Headers, headers_after_end, headers_after_save
-from .connector import SessionStorageConnector, wrong_connector
+from .connector import SessionStorageConnector
+from .finding import at_first_need
 from .judging import Opened, Refusal
 from .overlay import Data, changes, lay_over
 from .phase import Phase
-from .process import get_session_storage_connector
 from .rules import Rules
 from .steps import Result, Steps, arun, run
 from .values import Expiry
@@ -28,32 +28,7 @@ from .values import Expiry
 Cookie = str | Callable[[], str | None] | None
 """A cookie's value, or what finds it at the first touch; None or "" for a visitor."""
 
-PROCESS: Any = object()
-"""Stands for the process's connector, which is found at first need."""
-
 _EMPTY = pack({})
-
-
-class _AtFirstNeed:
-    """Finds connector and rules when one of them is first asked for; then the request has both.
-
-    Not `__getattr__`: a class that has one pays for it at every attribute.
-    """
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, request: Any, _: type) -> Any:
-        """Find them, or ValueError: there is no connector, or TypeError: it is something else."""
-        given = request._given
-        connector = get_session_storage_connector() if given is PROCESS else given
-        if not isinstance(connector, SessionStorageConnector):
-            raise wrong_connector(connector)
-        request.connector, request.rules = connector, connector.rules
-        return getattr(request, self._name)
-
-
-_at_first_need: Callable[[], Any] = _AtFirstNeed  # a type checker is to see what it finds
 
 
 class RequestSession:
@@ -113,15 +88,17 @@ class RequestSession:
     pending: tuple[Callable[[], Steps[Any]], ...]
     """Revocations that wait for the response."""
 
-    connector: SessionStorageConnector = _at_first_need()
+    connector: SessionStorageConnector = at_first_need()
     """The connector of this session."""
-    rules: Rules = _at_first_need()
+    rules: Rules = at_first_need()
     """The connector's rules."""
 
     def __init__(self, cookie: Cookie, connector: Any) -> None:
         # All in the object itself: what stands in the class is slower to find.
         self._given = connector
-        self.lock: threading.RLock = threading.RLock()
+        if isinstance(connector, SessionStorageConnector):
+            self.connector, self.rules = connector, connector.rules
+        self.lock: RLock = RLock()
         self.phase = Phase.ALONE
         self.debug = self.accessed = self.list_failed = False
         self.outgoing = self.before_touch = None

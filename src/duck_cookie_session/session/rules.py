@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..revocation.base import Scopes, Standing
 from ..settings import SessionSettings
-from ..token.claims import MAX_TIME, Claims, id_to_text
+from ..token.claims import MAX_TIME, Claims
 from ..token.format import issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import unpack
@@ -38,7 +38,7 @@ from .judging import (
 from .stats import Stats
 from .steps import Lookup, RaiseIfForgotten, Steps
 from .token_cache import TokenCache
-from .values import Expiry, group_digest, subject_text
+from .values import Expiry, group_digest, shown, subject_text
 
 REISSUE_AFTER = 5 * 60
 """Seconds after which a token that an old secret sealed is due for re-issue."""
@@ -350,8 +350,3 @@ class Rules:
         """When a session that is saved now expires."""
         expires_ms = now_ms + expiry.lifetime_ms if expiry.lifetime_ms else expiry.until_ms
         return min(max(expires_ms, now_ms), created_ms + self._absolute_age_ms, MAX_TIME)
-
-
-def shown(session_id: bytes | None) -> str:
-    """The start of a session id, as logs show it."""
-    return "unknown" if session_id is None else id_to_text(session_id)[:6] + "..."

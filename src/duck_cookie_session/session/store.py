@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .._log import logger
-from .connector import Method, SessionStorageConnector, checking_connector
+from .connector import SessionStorageConnector
 from .ending import (
     aclear,
     adelete,
@@ -18,10 +18,11 @@ from .ending import (
     delete_other_sessions,
     supersede,
 )
+from .finding import PROCESS, checking_connector
 from .freshness import authenticated_at, is_fresh, reauthenticate
 from .lazy_dict import UNFILLED, LazyDict
 from .planning import needs_update, planned_expiry_ms, session_id_text
-from .request import PROCESS, Cookie, RequestSession
+from .request import Cookie, RequestSession
 from .saving import save_as_new_steps, save_steps
 from .values import EPOCH, Expiry, as_datetime
 
@@ -69,14 +70,7 @@ class SessionStore(LazyDict):
     def session_storage_connector(self, connector: SessionStorageConnector | None) -> None:
         self._request.go_by(connector)
 
-    @staticmethod
-    def check_session_storage_connector(method: Method) -> Method:
-        """Decorate a method of a store so that it refuses to run without a good connector.
-
-        Raises:
-            ValueError, TypeError: `session_storage_connector` is missing, or something else.
-        """
-        return checking_connector(method)
+    check_session_storage_connector = staticmethod(checking_connector)
 
     # Loading.
 
@@ -164,10 +158,7 @@ class SessionStore(LazyDict):
         """Whether the user proved who they are less than that many seconds ago."""
         return is_fresh(self._request, self, seconds)
 
-    @staticmethod
-    def generate_session_id() -> str:
-        """A new session id: 128 random bits as 22 URL-safe characters."""
-        return SessionStorageConnector.generate_session_id()
+    generate_session_id = staticmethod(SessionStorageConnector.generate_session_id)
 
     def exists(self, session_key: str | None = None) -> bool:
         """Whether a token, this store's own by default, is live; the list is asked.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ..errors import InvalidArgument
 from ..settings import COOKIE_LIMIT
-from ..token.claims import MAX_LIFETIME, MAX_TIME
+from ..token.claims import MAX_LIFETIME, MAX_TIME, id_to_text
 from ..token.stored import as_stored, stored_type
 
 _TOO_LONG = 10**COOKIE_LIMIT  # the least number with more digits than a cookie has bytes
@@ -28,6 +28,11 @@ def as_datetime(milliseconds: int) -> datetime:
 def new_session_id() -> bytes:
     """The id of a new session: 16 random bytes."""
     return secrets.token_bytes(16)
+
+
+def shown(session_id: bytes | None) -> str:
+    """The start of a session id, as logs show it."""
+    return "unknown" if session_id is None else id_to_text(session_id)[:6] + "..."
 
 
 class Expiry(NamedTuple):
