@@ -29,8 +29,14 @@ from .session.stats import NOT_SAVED
 from .session.steps import Steps
 from .session.store import SessionStore
 
-PRIVATE = "private, no-cache"
-"""`Cache-Control` of a response that looked at the session, where its view has set none."""
+PRIVATE = ("Cache-Control", "private, no-cache")
+"""Of a response that looked at the session, where its view has set none."""
+
+NO_STORE = ("Cache-Control", "no-store")
+"""Of a response that sets or deletes the cookie."""
+
+VARY = ("Vary", "Cookie")
+"""Of a response that looked at the session, where its view has set none."""
 
 SERVER_ERROR = 500
 """From this status on a response is that of a request that failed: its changes are not saved."""
@@ -223,8 +229,8 @@ def headers_of(
     if request.outgoing is not None:
         max_age = None if request.base is None else request.rules.max_age(request.base)
         cookie = set_cookie(request.connector.settings, request.outgoing, max_age)
-        headers += [("Set-Cookie", cookie), ("Cache-Control", "no-store"), *request.device_headers]
+        headers += [("Set-Cookie", cookie), NO_STORE, *request.device_headers]
     elif cache_control is None:
-        headers.append(("Cache-Control", PRIVATE))
-    headers.append(("Vary", merge_vary(vary) if vary else "Cookie"))
+        headers.append(PRIVATE)
+    headers.append(("Vary", merge_vary(vary)) if vary else VARY)
     return headers

@@ -18,16 +18,18 @@ from .._cookie import find_cookie
 from .._log import logger
 from ..errors import InvalidArgument, RevocationListUnavailable
 from ..response import (
+    NO_STORE,
+    PRIVATE,
     SERVER_ERROR,
     UNAVAILABLE_BODY,
     UNAVAILABLE_HEADERS,
+    VARY,
     arespond,
     headers_of,
     respond_steps,
     revoke_late,
 )
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.binding import REGISTRATION_HEADER
 from ..session.connector import SessionStorageConnector
 from ..session.phase import Phase
 from ..session.process import get_session_storage_connector, register
@@ -291,14 +293,15 @@ def _with(message: Message, session: SessionStore) -> Message:
                 continue
         headers.append(pair)
     added = headers_of(request, None if vary is None else vary.decode("latin-1"), own)
-    headers += [(_LOWER[name], value.encode("latin-1")) for name, value in added]
+    headers += [_USUAL.get(pair) or _encoded(*pair) for pair in added]
     return {**message, "headers": headers}
 
 
-_LOWER = {
-    name: name.lower().encode()
-    for name in ("Set-Cookie", "Cache-Control", "Vary", REGISTRATION_HEADER)
-}
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode(), value.encode("latin-1")
+
+
+_USUAL = {pair: _encoded(*pair) for pair in (PRIVATE, NO_STORE, VARY)}
 
 
 def _note_replaced(other: object) -> None:

@@ -80,7 +80,7 @@ def subject_text(value: object, what: str = "A subject") -> str | None:
     """
     if value is None or (type(value) is str and len(value) <= COOKIE_LIMIT):
         return value
-    if stored_type(type(value)) in (str, int, UUID):
+    if type(value) is not int and stored_type(type(value)) in (str, int, UUID):
         value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidArgument(
