@@ -38,11 +38,7 @@ at_first_need: Callable[[], Any] = _AtFirstNeed  # a type checker is to see what
 
 
 def checking_connector(method: Method) -> Method:
-    """Decorate a method of a store so that it refuses to run without a good connector.
-
-    Raises:
-        ValueError, TypeError: `session_storage_connector` is missing, or something else.
-    """
+    """See `SessionStore.check_session_storage_connector`."""
 
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -6,19 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .._log import logger
+from . import ending
 from .connector import SessionStorageConnector
-from .ending import (
-    aclear,
-    adelete,
-    adelete_other_sessions,
-    asupersede,
-    clear,
-    cycle,
-    delete,
-    delete_other_sessions,
-    supersede,
-)
-from .finding import PROCESS, checking_connector
+from .finding import PROCESS, Method, checking_connector
 from .freshness import authenticated_at, is_fresh, reauthenticate
 from .lazy_dict import UNFILLED, LazyDict
 from .planning import needs_update, planned_expiry_ms, session_id_text
@@ -70,7 +60,14 @@ class SessionStore(LazyDict):
     def session_storage_connector(self, connector: SessionStorageConnector | None) -> None:
         self._request.go_by(connector)
 
-    check_session_storage_connector = staticmethod(checking_connector)
+    @staticmethod
+    def check_session_storage_connector(method: Method) -> Method:
+        """Decorate a method of a store so that it refuses to run without a good connector.
+
+        Raises:
+            ValueError, TypeError: `session_storage_connector` is missing, or something else.
+        """
+        return checking_connector(method)
 
     # Loading.
 
@@ -158,7 +155,10 @@ class SessionStore(LazyDict):
         """Whether the user proved who they are less than that many seconds ago."""
         return is_fresh(self._request, self, seconds)
 
-    generate_session_id = staticmethod(SessionStorageConnector.generate_session_id)
+    @staticmethod
+    def generate_session_id() -> str:
+        """A new session id: 128 random bits as 22 URL-safe characters."""
+        return SessionStorageConnector.generate_session_id()
 
     def exists(self, session_key: str | None = None) -> bool:
         """Whether a token, this store's own by default, is live; the list is asked.
@@ -280,13 +280,13 @@ class SessionStore(LazyDict):
             SessionError: the response has started; or in a coroutine with a list across the
                 network where no response is to come: await aclear() there.
         """
-        clear(self._request, self)
+        ending.clear(self._request, self)
 
     flush = clear
 
     async def aclear(self) -> None:
         """`clear`, awaitable: revoked when this returns."""
-        await aclear(self._request, self)
+        await ending.aclear(self._request, self)
 
     aflush = aclear
 
@@ -299,15 +299,15 @@ class SessionStore(LazyDict):
         Raises:
             as `clear`.
         """
-        delete(self._request, self, session_key)
+        ending.delete(self._request, self, session_key)
 
     async def adelete(self, session_key: str | None = None) -> None:
         """`delete`, awaitable."""
-        await adelete(self._request, self, session_key)
+        await ending.adelete(self._request, self, session_key)
 
     def cycle_key(self) -> None:
         """Give the session a new id, at once; the old one is revoked at its save."""
-        cycle(self._request, self)
+        ending.cycle(self._request, self)
 
     def reauthenticated(self) -> None:
         """Note that the user has just given the password again; the session gets a new id.
@@ -329,11 +329,11 @@ class SessionStore(LazyDict):
             SessionError: the response has started; or in a coroutine with a list across the
                 network: await asupersede().
         """
-        supersede(self._request, self)
+        ending.supersede(self._request, self)
 
     async def asupersede(self) -> None:
         """`supersede`, awaitable."""
-        await asupersede(self._request, self)
+        await ending.asupersede(self._request, self)
 
     def delete_other_sessions(self) -> None:
         """Revoke every other session of this subject; what a password change calls.
@@ -343,8 +343,8 @@ class SessionStore(LazyDict):
             SessionRevoked: the session was itself revoked; the revocation of the others stands.
             RevocationListUnavailable: the others may live on; call it again.
         """
-        delete_other_sessions(self._request, self)
+        ending.delete_other_sessions(self._request, self)
 
     async def adelete_other_sessions(self) -> None:
         """`delete_other_sessions`, awaitable."""
-        await adelete_other_sessions(self._request, self)
+        await ending.adelete_other_sessions(self._request, self)
