@@ -152,7 +152,7 @@ class Sentinels:
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"{_scheme(self.primary)}+sentinel://{hosts}/{self.SERVICE}/0"
+        return f"{self.primary.scheme}+sentinel://{hosts}/{self.SERVICE}/0"
 
     def close(self) -> None:
         for process in self.processes:
@@ -208,10 +208,6 @@ class Sentinels:
                 if state["num-other-sentinels"] != 2 or state["num-slaves"] != len(self.replicas):
                     return False
         return True
-
-
-def _scheme(server: RedisServer) -> str:
-    return "redis" if server.certificate is None else "rediss"
 
 
 def wait_for_replica(replica: RedisServer) -> None:
@@ -270,7 +266,7 @@ class Cluster:
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.servers)
-        return f"{_scheme(self.servers[0])}+cluster://{hosts}"
+        return f"{self.servers[0].scheme}+cluster://{hosts}"
 
     def keeper(self, key: bytes) -> RedisServer:
         """The primary that keeps a key, by what its nodes say now."""

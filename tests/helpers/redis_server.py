@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import redis
 
@@ -77,7 +78,9 @@ def tls_settings(port: int, certificate: Path) -> list[str]:
 
 def bare_client(port: int, certificate: Path | None, *, timeout: float) -> redis.Redis:
     """A client to look and to interfere."""
-    with_tls = {} if certificate is None else {"ssl": True, "ssl_ca_certs": str(certificate)}
+    with_tls: dict[str, Any] = {}
+    if certificate is not None:  # also one of another host
+        with_tls = {"ssl": True, "ssl_ca_certs": str(certificate), "ssl_check_hostname": False}
     return redis.Redis(host="127.0.0.1", port=port, socket_timeout=timeout, protocol=2, **with_tls)
 
 
@@ -107,7 +110,8 @@ class RedisServer:
         self.environment = environment
         self.arguments = arguments
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.scheme = "redis" if certificate is None else "rediss"
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

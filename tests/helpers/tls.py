@@ -1,4 +1,4 @@
-"""A certificate of a test's own, and TLS in front of a server with it."""
+"""A certificate of a test's own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from duck_cookie_session.demo.terminator import Terminator as Terminator
 
 
 class Certificate:

@@ -1,7 +1,7 @@
 """A list behind TLS: with a certificate that is trusted, and with one that is not.
 
-One server behind a terminator; Sentinels and a Cluster of processes that speak nothing but TLS,
-among themselves as well.
+On processes that speak nothing but TLS, Sentinels and the nodes of a Cluster among themselves as
+well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from duck_cookie_session.revocation.redis import RedisRevocationList
 from tests.helpers import make_settings
 from tests.helpers.redis_fleet import Cluster, Sentinels, wait_until
 from tests.helpers.redis_server import RedisServer, tls_binary
-from tests.helpers.tls import Certificate, Terminator
+from tests.helpers.tls import Certificate
 
 SETTINGS = make_settings()
 
@@ -30,50 +30,14 @@ def certificate(tmp_path: Path) -> Certificate:
     return Certificate(tmp_path / "list.pem")
 
 
-@pytest.fixture
-def behind(redis_server: RedisServer, certificate: Certificate) -> Iterator[Terminator]:
-    terminator = Terminator(redis_server.port, certificate.path)
-    yield terminator
-    terminator.close()
-
-
-def bound(port: int, options: str) -> RedisRevocationList:
-    return bound_to(f"rediss://127.0.0.1:{port}/0{options}")
-
-
-def bound_to(url: str) -> RedisRevocationList:
-    made = RedisRevocationList(url, timeout=2)
+def bound(url: str, timeout: float = 2) -> RedisRevocationList:
+    made = RedisRevocationList(url, timeout=timeout)
     made.bind(SETTINGS)
     return made
 
 
-def test_a_certificate_that_is_trusted(behind: Terminator, certificate: Certificate) -> None:
-    one = bound(behind.port, f"?ssl_ca_certs={certificate.path}")
-    use(one)
-    assert behind.served > 0
-    one.close()
-
-
-@pytest.mark.parametrize("options", ["", "?ssl_ca_certs={other}"])
-def test_one_that_is_not_is_an_outage(behind: Terminator, tmp_path: Path, options: str) -> None:
-    other = Certificate(tmp_path / "other.pem")
-    no_list(behind, options.format(other=other.path))
-
-
-def test_one_of_another_host_is_an_outage(redis_server: RedisServer, tmp_path: Path) -> None:
-    certificate = Certificate(tmp_path / "list.pem", "127.0.0.2")
-    terminator = Terminator(redis_server.port, certificate.path)
-    no_list(terminator, f"?ssl_ca_certs={certificate.path}")
-    terminator.close()
-
-
-def no_list(behind: Terminator, options: str) -> None:
-    """Neither asked nor told anything: whoever stands there is not the list."""
-    outage(bound(behind.port, options))
-    assert behind.served == 0
-
-
 def outage(one: RedisRevocationList) -> None:
+    """Neither asked nor told anything: whoever stands there is not the list."""
     scope = Scopes(SETTINGS).session(os.urandom(16))
     with pytest.raises(RevocationListUnavailable):
         one.lookup((scope,))
@@ -121,15 +85,34 @@ def use(one: RedisRevocationList) -> bytes:
     return scope
 
 
+def test_one_server(make_tls: Make, certificate: Certificate, tmp_path: Path) -> None:
+    server = make_tls()
+    assert server.url.startswith("rediss://")
+    outage(bound(server.url, 0.3))
+    other = Certificate(tmp_path / "other.pem").path
+    outage(bound(f"{server.url}?ssl_ca_certs={other}", 0.3))
+    outage(bound(server.url.replace("rediss", "redis"), 0.3))
+    one = bound(f"{server.url}?ssl_ca_certs={certificate.path}")
+    use(one)
+    one.close()
+
+
+def test_a_certificate_of_another_host_is_an_outage(make_tls: Make, tmp_path: Path) -> None:
+    others = Certificate(tmp_path / "others.pem", "127.0.0.2").path
+    server = make_tls(certificate=others)
+    outage(bound(f"{server.url}?ssl_ca_certs={others}"))
+
+
 @pytest.mark.slow
 def test_through_sentinels_and_a_failover(
     sentinels: Sentinels, certificate: Certificate, tmp_path: Path
 ) -> None:
     assert sentinels.url.startswith("rediss+sentinel://")
-    outage(bound_to(sentinels.url))
-    outage(bound_to(f"{sentinels.url}?ssl_ca_certs={Certificate(tmp_path / 'other.pem').path}"))
-    outage(bound_to(sentinels.url.replace("rediss", "redis")))
-    one = bound_to(f"{sentinels.url}?ssl_ca_certs={certificate.path}")
+    outage(bound(sentinels.url, 0.3))
+    other = Certificate(tmp_path / "other.pem").path
+    outage(bound(f"{sentinels.url}?ssl_ca_certs={other}", 0.3))
+    outage(bound(sentinels.url.replace("rediss", "redis"), 0.3))
+    one = bound(f"{sentinels.url}?ssl_ca_certs={certificate.path}")
     scope = use(one)
     sentinels.fail_over()
 
@@ -149,9 +132,10 @@ def test_through_sentinels_and_a_failover(
 def test_on_a_cluster(make_tls: Make, certificate: Certificate, tmp_path: Path) -> None:
     cluster = Cluster(make_tls)
     assert cluster.url.startswith("rediss+cluster://")
-    outage(bound_to(cluster.url))
-    outage(bound_to(f"{cluster.url}?ssl_ca_certs={Certificate(tmp_path / 'other.pem').path}"))
-    outage(bound_to(cluster.url.replace("rediss", "redis")))
-    one = bound_to(f"{cluster.url}?ssl_ca_certs={certificate.path}")
+    outage(bound(cluster.url, 0.3))
+    other = Certificate(tmp_path / "other.pem").path
+    outage(bound(f"{cluster.url}?ssl_ca_certs={other}", 0.3))
+    outage(bound(cluster.url.replace("rediss", "redis"), 0.3))
+    one = bound(f"{cluster.url}?ssl_ca_certs={certificate.path}")
     use(one)
     one.close()

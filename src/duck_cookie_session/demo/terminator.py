@@ -20,7 +20,6 @@ class Terminator:
 
     Attributes:
         port: where it listens.
-        served: how many connections got through the handshake.
     """
 
     def __init__(self, port: int, certificate: Path) -> None:
@@ -29,7 +28,6 @@ class Terminator:
         self._context.load_cert_chain(certificate)
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
-        self.served: int = 0
         starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
         self._server = self._loop.run_until_complete(starting)
         self.port: int = self._server.sockets[0].getsockname()[1]
@@ -54,7 +52,6 @@ class Terminator:
     async def _serve(self, from_client: StreamReader, to_client: StreamWriter) -> None:
         task: Any = asyncio.current_task()
         self._connections.add(task)
-        self.served += 1
         try:
             with contextlib.suppress(
                 OSError
