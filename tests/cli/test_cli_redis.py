@@ -35,6 +35,7 @@ from tests.helpers.redis_fleet import (  # noqa: E402  # needs redis-py
     Cluster,
     Sentinels,
     wait_for_replica,
+    wait_until,
 )
 from tests.helpers.redis_server import RedisServer  # noqa: E402  # needs redis-py
 
@@ -242,13 +243,17 @@ def test_check_looks_at_the_server_that_keeps_the_list(
 ) -> None:
     monkeypatch.setenv("SESSION_REVOCATION_URL", fleet.url)
     monkeypatch.setenv("SESSION_MIN_REPLICAS", "1")
-    code, report = run("check")
-    found = levels(report)
     names = ("list", "role", "durable", "replicas", "eviction", "clock")
-    assert {name: found[name] for name in names} == dict.fromkeys(names, "good")
+
+    def says(**expected: str) -> bool:
+        code, report = run("check")
+        found = levels(report)
+        return code == ("bad" in found.values()) and expected.items() <= found.items()
+
+    # A busy machine may take longer than the list waits for an answer: asked again then.
+    wait_until(lambda: says(**dict.fromkeys(names, "good")), "not all is good")
     monkeypatch.setenv("SESSION_MIN_REPLICAS", "0")
-    code, report = run("check")
-    assert (code, levels(report)["replicas"]) == (1, "bad")
+    wait_until(lambda: says(list="good", replicas="bad"), "replicas alone are well")
 
     said = fleet.findings(min_replicas=0)["replicas"].text
     assert "1 replicas" in said
@@ -273,7 +278,7 @@ def test_check_looks_at_the_server_that_keeps_the_list(
     fleet.clock.move(3_600)
     apart = fleet.findings()["clock"]
     assert apart.level == "bad"
-    assert apart.text.startswith(("3599.", "3600."))
+    assert 3_590 < float(apart.text.split()[0]) < 3_610
 
 
 @contextlib.contextmanager
