@@ -11,13 +11,9 @@ from typing import Any
 import flask
 import pytest
 
-from duck_cookie_session import (
-    InvalidSettings,
-    MemoryRevocationList,
-    SessionStorageConnector,
-    get_session_storage_connector,
-)
+from duck_cookie_session import InvalidSettings, MemoryRevocationList, SessionStorageConnector
 from duck_cookie_session.contrib.flask import CookieSessionInterface
+from duck_cookie_session.session.duck import duck_session_settings
 from tests.device.sites import NAME
 from tests.helpers import SECRET, make_settings
 
@@ -121,15 +117,11 @@ CSRF = "duck.http.middlewares.security.CSRFMiddleware"
 def test_duck_refuses_what_its_settings_would_keep_from_working(
     changed: dict[str, Any],
     said: str | None,
-    tmp_path: Path,
-    clean_process: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings: Any = ModuleType("duck.settings")
     settings.SETTINGS = {
         "SECRET_KEY": SECRET,
-        "SESSION_DIR": str(tmp_path),
-        "SESSION_STORAGE": "duck_cookie_session.SQLiteRevocationList",
         "SESSION_COOKIE_NAME": NAME,
         "SESSION_COOKIE_SECURE": True,
         "SESSION_DEVICE_BINDING": "offer",
@@ -141,7 +133,7 @@ def test_duck_refuses_what_its_settings_would_keep_from_working(
     # Django's adapter, where another test of this process imported it, offers its connector.
     monkeypatch.setattr("duck_cookie_session.session.process._offered", [])
     if said is None:
-        assert get_session_storage_connector().settings.device_binding == "offer"
+        assert duck_session_settings().device_binding == "offer"
     else:
         with pytest.raises(InvalidSettings, match=said):
-            get_session_storage_connector()
+            duck_session_settings()
