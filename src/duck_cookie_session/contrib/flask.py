@@ -163,6 +163,8 @@ class CookieSessionInterface(SessionInterface):
         """Save if that is due, and put the headers onto the response."""
         if session is None:  # open_session() raised, and that is what the log should show
             return
+        if flask_request.environ.get(_ANSWER) is not None:
+            return  # nothing of the session is in it, whatever an after_request() has written
         failed = response.status_code >= SERVER_ERROR
         request = session._request
         if request.loaded and not failed:
