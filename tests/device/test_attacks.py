@@ -224,6 +224,19 @@ def test_cookies_of_one_session_prove_nothing_for_another(world: World) -> None:
     assert who(renamed) == VISITOR
 
 
+def test_the_proof_of_a_thief_binds_no_session_but_his_own(world: World) -> None:
+    mine, browser = world.bound("eve"), world.browser()
+    browser.open("/login/ada")  # and registered, but not bound yet
+    thief = stolen(browser, SESSION, KEY)
+    thief.cookies |= stolen(mine, PROOF).cookies
+    assert who(thief) == ("ada", False)
+    assert world.site.events().count("bound") == 1
+    assert who(browser) == ("ada", True)
+    world.pass_by(31)
+    assert who(thief) == VISITOR
+    assert who(browser) == ("ada", True)
+
+
 def test_a_proof_after_the_logout_is_worth_nothing(world: World) -> None:
     browser = world.bound()
     thief, bound = stolen(browser), only(browser)

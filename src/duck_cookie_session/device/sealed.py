@@ -154,8 +154,8 @@ class Seals:
     def _find_proof(self, header: str, session_id: bytes, now_ms: int) -> Sealed | None:
         """The proof that counts for a session.
 
-        Also one of the session's earlier id, by the same binding and key as its device key: what a
-        renewal brought that was under way while `cycle_key()` moved the session.
+        Also one of the session's earlier id, of the same binding as its device key: what a renewal
+        brought that was under way while `cycle_key()` moved the session.
         """
         proofs = list(self._found(header, PROOF, now_ms))
         for proof in proofs:
@@ -163,7 +163,7 @@ class Seals:
                 return proof
         key = self.find_key(header, session_id, now_ms) if proofs else None
         for proof in proofs:
-            if key and proof.binding == key.binding and proof.digest == key.key.digest():
+            if key and proof.binding == key.binding:
                 return proof
         return None
 
