@@ -143,16 +143,16 @@ class Database:
         """
         if not reaches(self.path + "-wal", self._try_at // _EARLY if early else self._try_at):
             return
-        with alone(self.path + "-wal") as is_alone:  # a lock that SQLite does not know of
-            if not is_alone:
-                return
-            self._try_at += _LONG_LOG
-            try:
+        try:
+            with alone(self.path + "-wal") as is_alone:  # a lock that SQLite does not know of
+                if not is_alone:
+                    return
+                self._try_at += _LONG_LOG
                 self._empty_log(busy_timeout)
                 self._try_at = _LONG_LOG
-            except sqlite3.Error:  # tried again later; a full disk is met by raises
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")  # or nobody else could write
+        except (sqlite3.Error, OSError):  # tried again later; a full disk is met by raises
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")  # or nobody else could write
         self.raised.clear()  # the file may have become another meanwhile
         self.seen = signature(self.path)
 

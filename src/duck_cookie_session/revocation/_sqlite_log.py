@@ -44,11 +44,11 @@ def is_empty(path: str) -> bool:
 
 
 def reaches(path: str, size: int) -> bool:
-    """Whether a log has this many bytes, zeros after its last frame aside."""
+    """Whether a log has this many bytes, zeros after its last frame aside; no if unreadable."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a text
             return _reaches(file, size)
-    except FileNotFoundError:
+    except OSError:  # removed, or no descriptor left; the next raise asks again
         return False
 
 

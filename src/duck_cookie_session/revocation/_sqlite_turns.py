@@ -93,8 +93,11 @@ class Queue:
 
         Whoever has just written is on the processor, and would be there before them.
         """
-        with alone(self._path) as is_alone:
-            self._others = not is_alone
+        try:
+            with alone(self._path) as is_alone:
+                self._others = not is_alone
+        except OSError:
+            self._others = False  # as in `turn`, there are no turns then
 
     def _stand_in_line(self, descriptor: int) -> bool:
         """Wait in a thread, because `flock` knows no time-out; False closes the descriptor."""
@@ -140,22 +143,23 @@ def _wait(descriptor: int, had: Future[None]) -> None:
 def alone(path: str) -> Iterator[bool]:
     """Whether nobody else holds this file or folder, by a turn or in such a block.
 
-    It waits for nobody, and holds it while the block lasts. True as well where that can't be told.
+    It waits for nobody, and holds it while the block lasts. Always True on Windows.
+
+    Raises:
+        OSError: it can't be opened or locked.
     """
-    descriptor, is_alone = None, True
+    if fcntl is None:
+        yield True
+        return
+    descriptor, is_alone = os.open(path, os.O_RDONLY), True
     try:
-        if fcntl is not None:
-            descriptor = os.open(path, os.O_RDONLY)
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        is_alone = False
-    except OSError:
-        pass  # whoever uses the file next says what is wrong
-    try:
+        except BlockingIOError:
+            is_alone = False
         yield is_alone
     finally:
-        if descriptor is not None:
-            _let_go(descriptor)
+        _let_go(descriptor)
 
 
 def _let_go(descriptor: int) -> None:
