@@ -266,8 +266,11 @@ def _key_named(seals: Seals, header: FindHeader, binding: str, now_ms: int) -> S
 
 def _may_need_answer(method: str, header: FindHeader) -> bool:
     """Whether a request without proof may get an answer of ours in place of the page."""
-    if header("secure-session-skipped") is not None:
-        return True
+    return header("secure-session-skipped") is not None or _is_link(method, header)
+
+
+def _is_link(method: str, header: FindHeader) -> bool:
+    """Whether a link from another site was followed; what a script fetches can't reload itself."""
     return (
         method == "GET"
         and header("sec-fetch-mode") == "navigate"
@@ -302,7 +305,7 @@ def _answer_without_proof(
         key = None if seals is None else _key_named(seals, header, binding, now_ms)
         if key is not None and key.session_id == found.session_id:
             return _unavailable()
-    if method == "GET" and header("sec-fetch-site") in ("cross-site", "same-site"):
+    if _is_link(method, header):
         content = ("Content-Type", "text/html; charset=utf-8")
         return Answer(200, (content, _NO_STORE, ("Vary", "Cookie")), _AGAIN)
     return None

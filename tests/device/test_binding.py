@@ -242,6 +242,8 @@ def test_a_browser_that_says_so_of_another_session_is_a_visitor(world: World) ->
     world.pass_by(PROOF_AGE)
     skipped = {"Secure-Session-Skipped": f'server_error;session_identifier="{"A" * 22}"'}
     assert shown(browser.ask("/", skipped)) == VISITOR
+    fetched = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}  # by a script
+    assert shown(browser.ask("/", {**skipped, **fetched})) == VISITOR
 
 
 def test_cycle_key_stays_bound_and_takes_key_and_proof_along(world: World) -> None:
