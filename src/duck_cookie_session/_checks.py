@@ -91,6 +91,9 @@ def a_number(
     return check
 
 
+check_staleness = a_number(0, 3600, "seconds")
+
+
 def check_flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

@@ -20,6 +20,7 @@ from ._checks import (
     check_folder,
     check_samesite,
     check_secret_keys,
+    check_staleness,
     check_url,
     fail,
     keys_up_to,
@@ -43,7 +44,8 @@ OffOrOffer = Literal["off", "offer"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265 section 4.1.1: cookie-name
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # RFC 6265 section 4.1.1: path-value
-_ENDPOINTS = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # without what a header would have to quote
+# Without what a header would have to quote, and what browsers take out of a path.
+_ENDPOINTS = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -257,7 +259,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "on_lost": one_of("refuse", "accept"),
     "token_cache_size": a_number(0, 1_000_000, "tokens", whole=True),
     "revocation_url": check_url,
-    "max_staleness": a_number(0, 3600, "seconds"),
+    "max_staleness": check_staleness,
     "min_replicas": a_number(0, MOST_REPLICAS, "replicas", whole=True),
     "device_binding": one_of("off", "offer"),
     "device_binding_path": a_text(

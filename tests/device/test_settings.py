@@ -30,6 +30,8 @@ from tests.helpers import SECRET, make_settings
         ({"device_binding": "on"}, "SESSION_DEVICE_BINDING"),
         ({"device_binding_path": "relative"}, "SESSION_DEVICE_BINDING_PATH"),
         ({"device_binding_path": '/a"b'}, "SESSION_DEVICE_BINDING_PATH"),
+        ({"device_binding_path": "/a/../b"}, "SESSION_DEVICE_BINDING_PATH"),
+        ({"device_binding_path": "/."}, "SESSION_DEVICE_BINDING_PATH"),
         ({"device_proof_age": 9}, "SESSION_DEVICE_PROOF_AGE"),
     ],
 )

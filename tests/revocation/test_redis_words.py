@@ -205,8 +205,8 @@ def test_an_address_that_can_not_be_read_is_refused_in_these_words() -> None:
 def test_staleness_of_none_to_an_hour() -> None:
     for seconds in (0, 3_600):
         assert RedisRevocationList("redis://h", max_staleness=seconds)
-    for seconds in (-0.001, 3_600.001):
-        with pytest.raises(InvalidSettings):
+    for seconds in (-0.001, 3_600.001, "1", True):
+        with pytest.raises(InvalidSettings, match="max_staleness"):
             RedisRevocationList("redis://h", max_staleness=seconds)
 
 

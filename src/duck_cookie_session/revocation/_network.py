@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import ClassVar, Protocol
 
+from .._checks import check_staleness
 from .._counting import Timings
 from .._forks import watch_forks
 from ..errors import InvalidArgument, InvalidSettings
@@ -88,10 +89,8 @@ class NetworkList(RevocationList):
 
     def __init__(self, max_staleness: float | None, clock: Callable[[], float]) -> None:
         super().__init__()
-        if max_staleness is not None and not 0 <= max_staleness <= 3600:
-            raise InvalidSettings(
-                f"max_staleness is {max_staleness!r}; allowed: a number of seconds from 0 to 3,600."
-            )
+        if max_staleness is not None:
+            max_staleness = check_staleness("max_staleness", max_staleness)
         self.timings = Timings()
         self._max_staleness = max_staleness
         self._answers = Answers(clock)
