@@ -134,7 +134,7 @@ COMMANDS: dict[str, Command] = {
 
 
 PLAIN = ("sql-schema", "demo")
-"""Commands that say nothing of settings."""
+"""Commands that go by no settings."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -170,15 +170,14 @@ def add_commands(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n{shown}"
-            + (f"\n\n{where}" if name not in ("sql-schema", "demo") else ""),
+            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name not in PLAIN else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if own and framework is None:
             command.add_argument(
                 "--settings", metavar="FILE", help=SETTINGS_HELP, default=argparse.SUPPRESS
             )
-        if name not in ("clear-all", "new-birth", "sql-schema", "demo"):
+        if name not in ("clear-all", "new-birth", *PLAIN):
             command.add_argument("--json", action="store_true", help="print JSON, for programs")
         _add_options(name, command)
 
