@@ -12,8 +12,10 @@
  *   draw             revocation/_history.py, History.raised
  *   raise_...        MemoryRevocationList._put, and what calls it
  *   seal             session/sealing.py, _claims
- *   Node             check_steps, seal_steps; a logout, delete_subject(), clear_all_sessions()
- *   Request          forgotten_steps, supersede_steps, delete_others_steps, _end_loaded_steps
+ *   Node             check_steps, seal_steps; a logout, delete_subject(), delete_group(), end_group(),
+ *                    clear_all_sessions()
+ *   Request          forgotten_steps, supersede_steps, _delete_others_steps, _end_loaded_steps; a
+ *                    change of groups in seal_steps
  *   World            clocks, purge, and what happens to servers and files
  *
  * How the check is done. Every raise that a list acknowledged is an *event*, a bit of a byte. A list
@@ -31,7 +33,8 @@
  * histories after a restore give the same numbers out again: the worst case.
  *
  * Node does what takes one step, on either node; each Request is something of several steps, two of
- * which are under way at a time. PROOFS_ONLY leaves them only the proof, ONE_BIRTH leaves out births.
+ * which are under way at a time. PROOFS_ONLY leaves them only the proof, ONE_BIRTH leaves out
+ * births, ONE_LIST copies and losses, and without GROUPS there are none.
  *
  * Each M_... is one rule left out; spin must find a counterexample then.
  */
@@ -93,15 +96,26 @@
 #else
 #define SUPERSEDE_NOT_COMPARED false
 #endif
+#ifdef M_OTHERS_ENDED_UNCLAIMED
+#define ENDED_UNCLAIMED true
+#else
+#define ENDED_UNCLAIMED false
+#endif
+#ifdef M_GROUPS_CHANGED_UNCLAIMED
+#define CHANGED_UNCLAIMED true
+#else
+#define CHANGED_UNCLAIMED false
+#endif
 
 #define LAST 15    /* the epoch of what was ended; nothing passes it */
 #define ALL 7      /* every session, as a set: one bit each */
 #define ALICE 3    /* sessions 0 and 1 are one subject's, 2 is a visitor's */
 #define VISITOR 2
+#define begins_in(s) ((s) != 0)  /* whether it is in the group from its login on */
 #define max(a, b) ((a) > (b) -> (a) : (b))
 #define lacks(has, wanted) (((wanted) & ~(has)) != 0)
 
-mtype = { IDLE, PROVING, MOVING, SUPERSEDING, SEALING };           /* what a node is about */
+mtype = { IDLE, PROVING, MOVING, CLAIMING, SPREADING, SEALING };    /* what a node is about */
 mtype = { GOOD, OTHER_LIST, ALL_REVOKED, TOO_OLD, FORGOTTEN, REVOKED };  /* how a token is judged */
 
 typedef List {
@@ -114,6 +128,11 @@ typedef List {
   byte subject;
   byte session[3];
   byte made[3];             /* when the session's entry was made: an ended one's epoch is no time */
+#ifdef GROUPS
+  byte group;
+  byte group_made;
+  byte members;             /* ghost: the sessions that have no live token outside of the group */
+#endif
   byte reach[NAMES + 1];    /* of the checkpoints that were replaced; 0: not known */
   byte replaced[NAMES + 1]; /* when that was */
   byte events               /* ghost: the raises in its history */
@@ -130,6 +149,10 @@ typedef Token {
   byte everything;          /* epochs */
   byte its;
   byte subject;
+#ifdef GROUPS
+  bit in;                   /* whether it is in the group; if so, its epoch */
+  byte group;
+#endif
   byte events               /* ghost: the raises in its list's history when it was sealed */
 };
 Token token[TOKENS];
@@ -142,6 +165,7 @@ byte against[3];            /* ghost: which of them speak of this session, */
 byte hits[3];               /* and were made when it was there already, under this or an earlier id */
 byte of_everything;         /* ghost: which raised everything */
 byte of_session;             /* ghost: which ended or superseded one session */
+byte of_group;              /* ghost: which ended the group's sessions */
 byte proofs;                /* ghost: which of those because of a proof */
 
 byte busy;                  /* which of the two processes of several steps */
@@ -165,6 +189,7 @@ byte back;                  /* what the lists' machines were set back by */
 
 /* Scratch; nothing here outlives the step that uses it. */
 hidden byte number, standing, known, its, subject_, bit_of, whose, above, at;
+hidden byte joins;
 hidden mtype verdict;
 
 #ifdef M_BIRTH_NOT_CHECKED
@@ -192,6 +217,14 @@ hidden mtype verdict;
 #define too_old(t, l) (token[t].reach + RETENTION < max(now, max(list[l].clock, list[l].purged)))
 #endif
 
+#if defined(M_GROUP_NOT_JUDGED)
+#define out_of_group(t, l) false
+#elif defined(GROUPS)
+#define out_of_group(t, l) (token[t].in && token[t].group < list[l].group)
+#else
+#define out_of_group(t, l) false
+#endif
+
 /* A token against what stands: one lookup, judged in the code's order.
  * `its`, `subject_`: the epochs of session and subject, adopted since or those of the token. */
 inline judge(t, l) {
@@ -210,7 +243,7 @@ inline judge_adopting(t, l) {
       if
       :: token[t].everything <= list[l].everything && vouched(t) ->
         if
-        :: its < list[l].session[token[t].session] ||
+        :: its < list[l].session[token[t].session] || out_of_group(t, l) ||
            (token[t].session != VISITOR && subject_ < list[l].subject) ||
            token[t].everything < list[l].everything -> verdict = REVOKED
         :: else -> verdict = GOOD
@@ -292,6 +325,16 @@ inline raise_subject(l, stretch) {
   list[l].subject = number;
   acknowledge(l, ALICE)
 }
+#ifdef GROUPS
+inline raise_group(l, stretch, ended) {
+  standing = (ended -> 0 : list[l].group);
+  draw(l, stretch);
+  list[l].group_made = number;
+  list[l].group = (ended -> LAST : number);
+  acknowledge(l, list[l].members);
+  of_group = of_group | bit_of
+}
+#endif
 inline raise_everything(l, above, stretch) {
   standing = max(list[l].everything, above);
   draw(l, stretch);
@@ -304,9 +347,28 @@ inline raise_everything(l, above, stretch) {
 #define mine (1 << (_pid - 1))
 #define first_free (_pid == 1 || (busy & 1))
 #define done busy = busy & ~mine; doing = IDLE; t = 0; l = 0; slot = 0; seen = 0; own = 0; \
-  whole = 0; stretch = 0
+  whole = 0; regroups = 0; stood = 0; stretch = 0
 
-/* A token of session s, as everything stands in one lookup. */
+#ifdef GROUPS
+#define group_ended(l) (list[l].group == LAST)
+/* What has ended can't be joined any more. */
+#ifdef M_ENDED_GROUP_JOINED
+#define may_join(l) true
+#else
+#define may_join(l) (!group_ended(l))
+#endif
+#define in_group(t) token[t].in
+#define is_member(l, s) list[l].members = list[l].members | (1 << (s))
+#define is_no_member(l, s) list[l].members = list[l].members & ~(1 << (s))
+#else
+#define may_join(l) true
+#define group_ended(l) false
+#define in_group(t) false
+#define is_member(l, s) skip
+#define is_no_member(l, s) skip
+#endif
+
+/* A token of session s, as everything stands in one lookup; in the group if `joins`. */
 inline seal(l, s) {
   token[tokens].session = s;
   token[tokens].birth = list[l].birth;
@@ -315,6 +377,10 @@ inline seal(l, s) {
   token[tokens].everything = list[l].everything;
   token[tokens].its = list[l].session[s];
   token[tokens].subject = (s == VISITOR -> 0 : list[l].subject);
+#ifdef GROUPS
+  token[tokens].in = joins;
+  token[tokens].group = (joins -> list[l].group : 0);
+#endif
   token[tokens].events = list[l].events;
   tokens++
 }
@@ -322,11 +388,19 @@ inline seal(l, s) {
   token[a].birth == token[b].birth && token[a].checkpoint == token[b].checkpoint && \
   token[a].reach == token[b].reach && token[a].everything == token[b].everything && \
   token[a].its == token[b].its && token[a].subject == token[b].subject && \
-  token[a].events == token[b].events)
+  token[a].events == token[b].events && alike_in_groups(a, b))
+#ifdef GROUPS
+#define alike_in_groups(a, b) (token[a].in == token[b].in && token[a].group == token[b].group)
+#else
+#define alike_in_groups(a, b) true
+#endif
 inline blank(t) {
   token[t].out = 0; token[t].session = 0; token[t].birth = 0; token[t].checkpoint = 0;
   token[t].reach = 0; token[t].everything = 0; token[t].its = 0; token[t].subject = 0;
-  token[t].events = 0
+  token[t].events = 0;
+#ifdef GROUPS
+  token[t].in = 0; token[t].group = 0
+#endif
 }
 /* Handed out; but one just like another changes nothing, and is not kept. */
 inline hand_out() {
@@ -376,10 +450,15 @@ inline some_draw(l, stretch) {
 
 #define unknown_to(t, l) (list[l].events & ~token[t].events)   /* the list has, the token not */
 #define lost(t, l) lacks(list[l].events, token[t].events)
-#define revoked(t, l) ((unknown_to(t, l) & against[token[t].session]) != 0)
+#define revoked(t, l) ((unknown_to(t, l) & (against[token[t].session] | (in_group(t) -> of_group : 0))) != 0)
 /* A copy may have an entry past its life which the other list had purged when it sealed. */
 #define outlived(t, l) (copied && ((token[t].session != VISITOR && past(list[l].subject)) || \
-  past(list[l].made[token[t].session])))
+  past(list[l].made[token[t].session]) || group_outlived(t, l)))
+#ifdef GROUPS
+#define group_outlived(t, l) (token[t].in && past(list[l].group_made))
+#else
+#define group_outlived(t, l) false
+#endif
 #define hit(t, l) ((unknown_to(t, l) & hits[token[t].session]) != 0)
 /* No proof has answered for it yet, or it knows a raise of everything that was lost as well. */
 #define proves_more(t, l) (!lacks(token[t].events, list[l].events & proofs) || \
@@ -406,7 +485,8 @@ end:
           :: verdict == GOOD ->
             assert(same_birth(t, k));
             assert(!lost(t, k));
-            assert(!hit(t, k) || FAR)
+            assert(!hit(t, k) || FAR);
+            assert(!in_group(t) || !group_ended(k))
           :: verdict == OTHER_LIST -> assert(!same_birth(t, k))
           :: verdict == ALL_REVOKED -> assert(revoked(t, k))
           :: verdict == REVOKED -> assert(revoked(t, k) || outlived(t, k));
@@ -437,20 +517,34 @@ end:
     :: created[t] = hour + 2
     :: hour < HOURS -> created[t] = hour + 1
     fi;
-    d_step { seal(k, t); hand_out(); t = 0; k = 0 } }
+    d_step {
+      joins = begins_in(t);
+      if
+      :: !joins || may_join(k) ->
+        seal(k, t);
+        hand_out();
+        if
+        :: joins -> is_member(0, t); is_member(1, t)
+        :: else
+        fi
+      :: else -> created[t] = 0
+      fi;
+      joins = 0; t = 0; k = 0
+    } }
 
   /* A save, of the session as it is: seal_steps. */
   :: atomic { tokens < TOKENS && some_usable -> some_token(t); some_list(k);
     d_step {
       judge(t, k);
       if
-      :: verdict == GOOD -> whose = token[t].session; seal(k, whose); hand_out()
+      :: verdict == GOOD -> whose = token[t].session; joins = in_group(t); seal(k, whose); hand_out()
       :: else
       fi;
-      t = 0; k = 0
+      joins = 0; t = 0; k = 0
     } }
 
-  /* A logout or delete_session(), delete_subject(), clear_all_sessions(): one transaction each. */
+  /* A logout or delete_session(), delete_subject(), delete_group(), end_group(),
+   * clear_all_sessions(): one transaction each. */
   :: atomic { (created[0] > 1 || created[1] > 1 || created[2] > 1) && events < EVENTS -> some_draw(k, stretch);
     if
     :: created[0] > 1 && list[k].session[0] != LAST -> d_step { raise_session(k, 0, stretch, true) }
@@ -458,6 +552,10 @@ end:
     :: created[2] > 1 && list[k].session[2] != LAST -> d_step { raise_session(k, 2, stretch, true) }
     :: created[0] > 1 || created[1] > 1 -> d_step { raise_subject(k, stretch) }
     :: true -> d_step { raise_everything(k, 0, stretch) }
+#ifdef GROUPS
+    :: (created[1] > 1 || created[2] > 1) && !group_ended(k) -> d_step { raise_group(k, stretch, false) }
+    :: !group_ended(k) -> d_step { raise_group(k, stretch, true) }
+#endif
     fi;
     k = 0; stretch = 0 }
   od
@@ -468,9 +566,11 @@ active [2] proctype Request() {
   mtype doing = IDLE;
   byte t, l;          /* the token that it is about; the list that it asks */
   byte slot;          /* of the token that is sealed but not handed out */
-  byte seen;          /* the epoch that was judged, then the one that was adopted */
-  byte own;           /* ghost: the session's own revocation, which it adopted */
-  bit whole;          /* that was of the subject (delete_other_sessions), not of the session */
+  byte seen;          /* the session's epoch that was judged, then the one that was adopted */
+  byte stood;         /* the same of the subject, where the others are to be ended */
+  byte own;           /* ghost: the session's own revocations, which it adopted */
+  bit whole;          /* the other sessions are to be ended: delete_other_sessions() */
+  bit regroups;       /* the save puts the session into the group, or takes it out */
   bit stretch;
 end:
   do
@@ -517,7 +617,12 @@ end:
         whose = (created[0] == 0 -> 0 : 1);
         created[whose] = (token[t].session == VISITOR -> hour + 2 : created[token[t].session]);
         hits[whose] = hits[token[t].session] & ~of_session;
-        seal(l, whose)
+        joins = in_group(t);
+        seal(l, whose);
+        if
+        :: joins -> is_member(0, whose); is_member(1, whose); joins = 0
+        :: else
+        fi
       :: else -> t = 0; l = 0
       fi
     } }
@@ -535,49 +640,78 @@ end:
       done
     } }
 
-  /* supersede() and delete_other_sessions(): judged ... */
+  /* supersede(), delete_other_sessions() and a save that changes groups: judged ... */
   :: atomic { doing == IDLE && first_free && some_usable && tokens < TOKENS && events < EVENTS -> some_token(t); some_list(l);
     if
-    :: whole = 0
-    :: token[t].session != VISITOR -> whole = 1
+    :: true
+    :: token[t].session != VISITOR && events + 1 < EVENTS -> whole = 1
+#ifdef GROUPS
+    :: token[t].in || may_join(l) -> regroups = 1
+#endif
     fi;
     d_step {
       judge(t, l);
       if
       :: verdict == GOOD ->
-        busy = busy | mine; doing = SUPERSEDING;
-        seen = (whole -> list[l].subject : list[l].session[token[t].session])
-      :: else -> t = 0; l = 0; whole = 0
+        busy = busy | mine;
+        seen = list[l].session[token[t].session];
+        stood = (whole -> list[l].subject : 0);
+        if
+        :: whole && ENDED_UNCLAIMED -> doing = SPREADING
+        :: regroups && CHANGED_UNCLAIMED -> doing = SEALING
+        :: else -> doing = CLAIMING
+        fi
+      :: else -> t = 0; l = 0; whole = 0; regroups = 0
       fi
     } }
-  /* ... compared and raised, adopting the number ... */
-  :: atomic { doing == SUPERSEDING && can_draw(l) -> some_stretch(l, stretch);
+  /* ... the session's epoch compared and raised, adopting the number ... */
+  :: atomic { doing == CLAIMING && can_draw(l) -> some_stretch(l, stretch);
     d_step {
       whose = token[t].session;
       if
-      :: (whole -> list[l].subject : list[l].session[whose]) == seen || SUPERSEDE_NOT_COMPARED ->
+      :: list[l].session[whose] == seen || SUPERSEDE_NOT_COMPARED ->
+        raise_session(l, whose, stretch, false);
+        seen = number; own = bit_of; stretch = 0;
         if
-        :: whole -> raise_subject(l, stretch)
-        :: else -> raise_session(l, whose, stretch, false)
-        fi;
-        doing = SEALING; seen = number; own = bit_of; stretch = 0
-      :: else -> done
+        :: whole -> doing = SPREADING
+        :: regroups && in_group(t) -> doing = SEALING; is_no_member(l, whose)
+        :: else -> doing = SEALING
+        fi
+      :: else -> done  /* to end the others all the same is a delete_subject() */
+      fi
+    } }
+  /* ... where the others are to be ended the subject's as well, or judged again ... */
+  :: atomic { doing == SPREADING && can_draw(l) -> some_stretch(l, stretch);
+    d_step {
+      if
+      :: list[l].subject == stood ->
+        raise_subject(l, stretch);
+        doing = SEALING; stood = number; own = own | bit_of; stretch = 0
+      :: else -> done  /* no purge in these runs, so it was revoked; as above */
       fi
     } }
   /* ... and saved. */
   :: atomic { doing == SEALING && tokens < TOKENS ->
     d_step {
-      its = (whole -> token[t].its : seen);
-      subject_ = (whole -> seen : token[t].subject);
+      its = seen;
+      subject_ = (whole -> stood : token[t].subject);
       judge_adopting(t, l);
+      whose = token[t].session;
+      joins = (regroups -> !in_group(t) : in_group(t));
+      /* Whoever has claimed the session loses it to nothing but a logout. */
+      assert(list[l].session[whose] == seen || list[l].session[whose] == LAST || CHANGED_UNCLAIMED);
       if
-      :: verdict == GOOD ->
+      :: verdict == GOOD && (in_group(t) || !joins || may_join(l)) ->
         assert(!lacks(token[t].events | own, list[l].events & hits[token[t].session]));
-        whose = token[t].session;
         seal(l, whose);
-        hand_out()
+        hand_out();
+        if
+        :: regroups && joins -> is_member(l, whose)
+        :: else
+        fi
       :: else
       fi;
+      joins = 0;
       done
     } }
 
@@ -637,6 +771,7 @@ end:
 #endif
     fi }
 
+#ifndef ONE_LIST
   /* A copy is taken, and from then on a node may ask either: a restore, a failover, a part of the
    * fleet that is cut off, or a copy that lives on beside. A copy that nobody asks before some
    * later time is a restore at that time. */
@@ -649,6 +784,11 @@ end:
       list[1].purged = list[0].purged;
       list[1].everything = list[0].everything;
       list[1].subject = list[0].subject;
+#ifdef GROUPS
+      list[1].group = list[0].group;
+      list[1].group_made = list[0].group_made;
+      list[1].members = list[0].members;
+#endif
       c = 0;
       do
       :: c < 3 ->
@@ -681,6 +821,7 @@ end:
     d_step { copied = 1; names++; list[1].birth = 2; list[1].newest = names; list[1].clock = 0 } }
 #endif
 
+#endif
   /* Entries and replaced checkpoints that are old enough go, one by one. */
   :: atomic { some_list(l);
     if
@@ -688,6 +829,9 @@ end:
     :: list[l].session[1] && entry_old(list[l].made[1]) -> list[l].session[1] = 0; list[l].made[1] = 0; remember
     :: list[l].session[2] && entry_old(list[l].made[2]) -> list[l].session[2] = 0; list[l].made[2] = 0; remember
     :: list[l].subject && entry_old(list[l].subject) -> list[l].subject = 0; remember
+#ifdef GROUPS
+    :: list[l].group && entry_old(list[l].group_made) -> list[l].group = 0; list[l].group_made = 0; remember
+#endif
     :: checkpoint_old(1) -> list[l].reach[1] = 0; list[l].replaced[1] = 0; remember
     :: checkpoint_old(2) -> list[l].reach[2] = 0; list[l].replaced[2] = 0; remember
     :: checkpoint_old(NAMES) -> list[l].reach[NAMES] = 0; list[l].replaced[NAMES] = 0; remember
