@@ -231,7 +231,8 @@ def _session_steps(
 ) -> Steps[tuple[Opened, Standing]]:
     """The live session of the request's cookie, whatever it is bound to.
 
-    One that was superseded is live: its newer token may be on its way to the browser.
+    One that was superseded is live: its newer token may be on its way to the browser; later, if
+    nothing else has ended it.
 
     Args:
         just_ended: the answer where it was ended moments ago.
@@ -242,7 +243,12 @@ def _session_steps(
     if isinstance(opened, Refusal):
         raise _Refused(DeviceReason.NO_SESSION, refusal, opened.session_id, opened.reason.value)
     standing: Standing = yield Lookup(opened.scopes, opened.claims.checkpoint)
-    reason = rules.judge(opened.proving(opened.bound_to(standing)), standing)
+    live = opened.proving(opened.bound_to(standing))
+    reason = rules.judge(live, standing)
+    if reason is Reason.SUPERSEDED and not quiet_ms(opened, standing):
+        # Not earlier: delete_other_sessions(), whose answer may be on its way, revokes more.
+        epoch = standing.epochs[opened.scopes.index(opened.session_scope)]
+        reason = rules.judge(live.adopting(session=epoch), standing)
     if reason not in (None, Reason.SUPERSEDED):
         if reason is Reason.FORGOTTEN:
             yield from rules.forgotten_steps(opened)

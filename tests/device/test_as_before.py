@@ -62,10 +62,26 @@ def test_superseding_refuses_the_earlier_token_beside_a_good_proof(site: Site, n
     assert who(browser.open("/write")) == ["ada", True]
 
 
+@pytest.mark.parametrize("what", REVOKED)
+def test_a_superseded_session_is_renewed_until_it_is_revoked(
+    site: Site, node: Node, what: str
+) -> None:
+    browser = bound_at(site, node)
+    copy = browser.copied()  # as of a browser whose newer cookie is on its way
+    assert who(browser.open("/supersede")) == ["ada", True]
+    (bound,) = browser.bound.values()
+    assert copy.send_refresh(bound, None).status == 403
+    REVOKED[what](node.connector, browser.cookies[NAME][0])
+    site.clock.tick(31)  # until then its new cookies might be on their way
+    assert copy.send_refresh(bound, None).status == 401
+
+
 def test_the_other_sessions_of_a_user_end_and_this_one_stays_bound(site: Site, node: Node) -> None:
     browser, other = bound_at(site, node), bound_at(site, node)
+    copy, (bound,) = browser.copied(), browser.bound.values()
     assert who(browser.open("/others")) == ["ada", True]
     assert who(other.open("/")) == [None, False]
+    assert copy.send_refresh(bound, None).status == 403  # as if that answer were on its way
     site.clock.tick(50)
     assert who(browser.open("/write")) == ["ada", True]
 
