@@ -103,7 +103,8 @@ class SessionSettings:
         device_binding: "offer" lets browsers that know Device Bound Session Credentials bind a
             session to their device at its login, so that a copied cookie is soon of no use. For
             a `__Host-` cookie with SameSite Lax or Strict.
-        device_binding_path: under it the middleware itself answers such browsers.
+        device_binding_path: under it the middleware itself answers such browsers. An application
+            below a prefix needs one that begins with it, such as "/shop/.session-device".
         device_proof_age: seconds after which the browser has to prove again that it has the key,
             600, at least 10; a thief of all cookies has no longer than that.
         on_event: called with a `SessionEvent` after whatever happens to a session, in the thread or

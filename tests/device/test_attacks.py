@@ -69,6 +69,18 @@ def test_a_copy_from_the_login_is_refused_30_seconds_after_the_binding(world: Wo
     assert who(browser) == ("ada", True)
 
 
+def test_a_copy_from_the_login_that_moves_the_session_first_is_never_bound(world: World) -> None:
+    """A limit that the documents name: nothing tells it from a browser that binds nothing."""
+    browser = world.browser()
+    browser.open("/login/ada", register=False)
+    thief = stolen(browser)
+    assert who(thief, "/cycle") == ("ada", False)
+    browser.register()
+    world.pass_by(31)
+    assert who(thief) == ("ada", False)
+    assert who(browser) == VISITOR
+
+
 def test_the_key_of_a_thief_is_registered_neither_over_nor_long_after(world: World) -> None:
     browser = world.browser()
     browser.open("/login/ada", register=False)
