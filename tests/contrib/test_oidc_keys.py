@@ -222,6 +222,31 @@ def test_an_answer_that_never_comes_is_given_up(
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # that is the test
+def test_a_late_answer_does_not_take_the_place_of_a_newer_one(
+    clock: Clock, provider: IdentityProvider
+) -> None:
+    release = threading.Event()
+    hanging = []
+
+    def hang() -> dict[str, Any]:
+        hanging.append(threading.current_thread())
+        old = provider.jwks
+        release.wait(30)
+        return old
+
+    answers = [hang, provider.fetch]
+    keys = ProviderKeys(lambda: answers.pop(0)(), clock, wait=0.01)
+    keys.ask(LIST)
+    clock.now += ASK_AGAIN
+    provider.keys = [ec("new")]
+    keys._wait = 10
+    keys.ask(LIST)
+    release.set()
+    hanging[0].join(30)
+    assert [key.key_id for key in keys.known] == ["new"]
+    assert not keys.failed
+
+
 def test_a_fork_while_they_are_under_way(clock: Clock, provider: IdentityProvider) -> None:
     """The child has no thread that would bring them, so it asks by itself."""
     begun, release = threading.Event(), threading.Event()

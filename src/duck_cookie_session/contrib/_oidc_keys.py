@@ -121,6 +121,7 @@ class ProviderKeys:
         self._asked_at: float | None = None
         self._lock = threading.Lock()
         self._under_way: Future[None] | None = None
+        self._newest: Future[None] | None = None  # under way or not
         self._pid = os.getpid()
         watch_forks(self)
 
@@ -162,20 +163,21 @@ class ProviderKeys:
                 self._pid, self._under_way, self._asked_at = os.getpid(), None, None
             if self._under_way is None and self._fetch and self._older_than(ASK_AGAIN):
                 self._asked_at = self._now()
-                self._under_way = asked = Future[None]()
+                self._under_way = self._newest = asked = Future[None]()
                 asked.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
                 threading.Thread(target=self._bring, args=(self._fetch, asked), daemon=True).start()
             return self._under_way
 
     def _bring(self, fetch: Callable[[], object], asked: Future[None]) -> None:
+        found: tuple[ProviderKey, ...] = ()
         try:
-            self.known = keys_of(fetch())
-            self.failed = False
+            found = keys_of(fetch())
         except Exception as error:  # noqa: BLE001  # the application's own: whatever it raises
-            self.failed = True
             logger.warning("The provider's keys can't be had: %s: %s", type(error).__name__, error)
         with self._lock:
-            self._under_way = None
+            if self._newest is asked:  # else it was given up, and asked again since
+                self.known, self.failed = found or self.known, not found
+                self._under_way = None
         asked.set_result(None)
 
     def _give_up(self, asked: Future[None]) -> None:
