@@ -506,6 +506,44 @@ def test_a_list_that_can_not_be_asked_is_exit_code_3(run: Run, folder: Path) -> 
     assert "move it away" in outcome.err
 
 
+BARRED = """
+import contextlib, io, json, os
+from duck_cookie_session.cli import main
+
+def run(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    return code, out.getvalue(), err.getvalue()
+
+run("check")  # imports all there is to import, which another user may not read
+if os.getuid() == 0:  # root may go anywhere
+    os.setgid(65534)
+    os.setuid(65534)
+print(json.dumps([run("check", "--json"), run("revoke", "--subject", "7"), run("revocations")]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="users and modes are those of Unix")
+def test_a_folder_that_this_user_may_not_enter(node: SessionStorageConnector, folder: Path) -> None:
+    session_token(node, {"user": 7})
+    above = folder.parent
+    above.chmod(0o700 if os.getuid() == 0 else 0)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", BARRED], capture_output=True, text=True, check=True, cwd="/"
+        )
+    finally:
+        above.chmod(0o700)
+    (code, out, _), *others = json.loads(ran.stdout)
+    (found,) = (line for line in json.loads(out)["findings"] if line["what"] == "list")
+    assert (code, found["level"]) == (1, "bad")
+    assert "let the user of this process write to the file and its folder" in found["text"]
+    for code, out, err in others:
+        assert (code, out) == (3, "")
+        assert "let the user of this process write to the file and its folder" in err
+
+
 def test_a_memory_list_can_not_be_looked_into(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESSION_STORAGE", "duck_cookie_session.MemoryRevocationList")
     outcome = run("revoke", "--subject", "x")

@@ -100,7 +100,10 @@ class Source:
         if self.storage is not SQLiteRevocationList or self.settings.session_dir is None:
             return None
         path = Path(self.settings.session_dir).absolute() / FILE_NAME
-        return None if path.exists() else path
+        try:
+            return None if path.exists() else path
+        except OSError:  # it can't be told: the list says why when it is asked
+            return None
 
 
 def find(arguments: argparse.Namespace) -> Source:

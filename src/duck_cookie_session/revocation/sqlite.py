@@ -212,9 +212,9 @@ class SQLiteRevocationList(RevocationList):
 
     def knows(self, prefix: bytes) -> bool:
         """Whether the application has used the list in this file, if there is one."""
-        if not self._path.exists():
-            return False
         try:
+            if not self._path.exists():
+                return False
             with contextlib.closing(Database(self._path, self._busy_timeout)) as database:
                 return kept_of(database.connection, prefix) is not None
         except (sqlite3.Error, OSError) as error:
