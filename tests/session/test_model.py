@@ -581,6 +581,7 @@ class Nodes(RuleBasedStateMachine):
             base = request.base
             if self.list.judge(base) is not None:
                 assert sent is None  # the cookie of a login beside it stays
+                self.logout_counts(request)
             else:
                 assert sent == ""
                 if base.subject is not None:
@@ -590,7 +591,16 @@ class Nodes(RuleBasedStateMachine):
         elif not self.refusal(request.node, request.base, request.expiry is not None, request.data):
             self.check_sent(request, sent)
         else:
+            self.logout_counts(request)
             self.check_refused(request, sent)
+
+    def logout_counts(self, request: Request) -> None:
+        """Who took the user out is logged out, though another request superseded the session."""
+        base = request.base
+        if base is None or base.subject is None or "user" in request.data:
+            return
+        if self.list.judge(base) == "superseded":
+            self.list.end(base.session, int(self.clock.now * 1000))
 
     @precondition(lambda self: self.requests)
     @rule(pick=picks)
