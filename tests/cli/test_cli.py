@@ -650,6 +650,17 @@ def test_check_before_the_first_request_gates_a_deployment(
     assert (outcome.code, outcome.findings["list"]) == (1, "bad")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is Linux's")
+@pytest.mark.parametrize("where", ["/proc", "/proc/sessions", "/proc/a/b"])
+def test_check_of_a_folder_in_which_even_root_can_make_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setenv("SESSION_DIR", where)
+    outcome = run("check", "--json")
+    assert (outcome.code, outcome.findings["list"]) == (1, "bad")
+    assert "none can be made in /proc" in outcome.out
+
+
 def test_what_only_looks_makes_no_entry_for_an_application_that_is_not_there(
     run: Run, node: SessionStorageConnector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

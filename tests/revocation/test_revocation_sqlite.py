@@ -322,6 +322,23 @@ def test_the_folder_is_a_file(make_sqlite, directory):
     assert epochs_of(the_list, session(1)) == (LAST_EPOCH,)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is Linux's")
+@pytest.mark.parametrize("folder", ["/proc", "/proc/sessions", "/proc/a/b"])
+def test_the_folder_can_not_be_made(app, folder):
+    the_list = SQLiteRevocationList(folder)
+    the_list.bind(app.settings)
+    # Where nobody may make anything root is told so, and others that they may not write.
+    refuses(the_list, "can't be made there" if os.getuid() == 0 else "let the user of this process")
+
+
+def test_the_advice_does_not_go_by_the_name_of_the_folder(app, tmp_path):
+    folder = tmp_path / "full and locked"
+    folder.write_text("not a folder")
+    the_list = SQLiteRevocationList(folder)
+    the_list.bind(app.settings)
+    refuses(the_list, "must lead to a folder")
+
+
 def test_the_file_is_a_folder(make_sqlite, directory):
     file_of(directory).mkdir(parents=True)
     refuses(make_sqlite(), "can't be used")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +44,13 @@ def check_place(path: Path) -> Iterator[Finding]:
         path: where it would be.
     """
     there = next(parent for parent in path.parents if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield bad("list", f"there is none at {path}, and none can be made in {there}")
+    try:
+        # Tried, because what is allowed need not be possible, as in /proc. Nothing is left of it.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        why = error.strerror
+        yield bad("list", f"there is none at {path}, and none can be made in {there} ({why})")
         return
     yield note(
         "list",

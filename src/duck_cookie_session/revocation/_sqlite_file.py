@@ -190,7 +190,9 @@ class Database:
 
 def explain(path: Path, error: Exception) -> RevocationListUnavailable:
     """What is wrong with the file and what to do, for whoever runs the server."""
-    text = f"{type(error).__name__}: {error}".lower()
+    # Of the system's errors without the path, whose folders may have any name.
+    said = getattr(error, "strerror", None) or error
+    text = f"{type(error).__name__}: {said}".lower()
     fitting = [advice for words, advice in _ADVICE if any(word in text for word in words)]
     advice = fitting[0] if fitting else "the error above says why"
     return RevocationListUnavailable(
@@ -201,6 +203,11 @@ def explain(path: Path, error: Exception) -> RevocationListUnavailable:
 _ADVICE = (
     (("locked", "busy", "timeouterror"), "another program holds it; wait, or close that program"),
     (("full", "no space", "quota", "file too large"), "make room on its disk"),
+    (
+        ("no such file",),
+        "its folder (SESSION_DIR), or the file in it, can't be made there; choose a folder on a "
+        "disk of this machine",
+    ),
     (
         ("not a database", "malformed", "corrupt", "no such", "newer version"),
         "move it away together with its -wal and -shm files; a new list is then made, which ends "
