@@ -102,6 +102,7 @@ def node(folder: Path) -> Iterator[SessionStorageConnector]:
 def test_keygen_gives_another_good_secret_each_time(run: Run) -> None:
     first, second = run("keygen").out.strip(), run("keygen", "--json").json["secret"]
     assert first != second
+    assert len(first) == len(second) == 32  # the most that Duck's SECRET_KEY may have
     assert SessionSettings(secret_keys=[first, second]).secret_keys == (first, second)
 
 

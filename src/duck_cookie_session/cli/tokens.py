@@ -24,8 +24,8 @@ from .devices import inspect_device
 from .output import FOUND, GOOD, UsageError, complain, duration, moment, say, say_json, shown, table
 from .sources import Source, find
 
-SECRET_BYTES = 48
-"""Random bytes of a new secret: as text 64 characters."""
+SECRET_BYTES = 24
+"""Random bytes of a new secret: as text 32 characters, the most that Duck's SECRET_KEY may have."""
 
 REASONS = {
     "malformed": "not a token in its only spelling, or made by a newer version",
