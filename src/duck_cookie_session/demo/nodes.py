@@ -96,7 +96,7 @@ def started(redis: str | None = None, *, https: bool = False) -> Iterator[Nodes]
         environment = {
             **os.environ,
             "DEMO_PORTS": ",".join(map(str, ports)),
-            "DEMO_SECRET": secrets.token_urlsafe(48),
+            "DEMO_SECRET": secrets.token_urlsafe(24),
             "DEMO_SESSIONS": str(folder / "sessions"),
             "DEMO_REDIS": redis or "",
             "DEMO_AUTHORITY": authority,
