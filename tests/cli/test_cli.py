@@ -859,7 +859,9 @@ def test_check_finds_a_secret_that_duck_made(monkeypatch: pytest.MonkeyPatch) ->
         ("SESION_DIR", "SESSION_DIR"),
         ("cookie_secure", "SESSION_COOKIE_SECURE"),
         ("SESSION_SUBJECT", "SESSION_SUBJECT_KEY"),
-        ("SECRET_KEYS", "SECRET_KEY"),
+        ("SECRET_KEYS", "SESSION_SECRET_KEYS"),
+        ("secret_keys", "SESSION_SECRET_KEYS"),
+        ("SECRET_KEYY", "SECRET_KEY"),
     ],
 )
 def test_a_misspelt_name_in_a_settings_file_is_refused_with_the_nearest(
@@ -869,9 +871,22 @@ def test_a_misspelt_name_in_a_settings_file_is_refused_with_the_nearest(
     file.write_text(json.dumps({"SESSION_SECRET_KEYS": [SECRET], name: "a value not shown"}))
     outcome = run("check", "--settings", str(file))
     assert outcome.code == 2
-    assert repr(name) in outcome.err
-    assert f"The nearest is {nearest}." in outcome.err
+    assert f"has {name!r}, which is not a setting; did you mean {nearest}?" in outcome.err
     assert "not shown" not in outcome.err
+
+
+def test_check_notes_a_misspelt_name_in_the_environment(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_MANAGER", "local/desktop:@/tmp/.ICE-unix/1")  # of X11
+    monkeypatch.setenv("SESSION_COOKIE_AGE", "3600")
+    assert "unknown" not in run("check", "--json").findings
+    monkeypatch.setenv("SESSION_COOKI_NAME", "a value not shown")
+    outcome = run("check", "--json")
+    assert (outcome.code, outcome.findings["unknown"]) == (0, "note")
+    assert "SESSION_COOKI_NAME" in outcome.out
+    assert "the nearest is SESSION_COOKIE_NAME" in outcome.out
+    assert "not shown" not in outcome.out
 
 
 def test_settings_from_a_file_go_before_the_environment(
@@ -933,6 +948,7 @@ def test_the_settings_of_duck_in_the_working_folder(
         f"SECRET_KEY = {SECRET!r}\nSESSION_DIR = {str(folder)!r}\n"
         'SESSION_ENGINE = "duck_cookie_session.engine"\n'
         'SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList"\n'
+        'SESSION_COOKI_NAME = "shop"\n'
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SESSION_")}
 
@@ -945,6 +961,9 @@ def test_the_settings_of_duck_in_the_working_folder(
     assert run("inspect", stdin=token).stdout.startswith("Accepted")
     checked = run("check")
     assert "Duck's settings (web.settings)" in checked.stdout
+    (noted,) = (line for line in checked.stdout.splitlines() if "unknown" in line)
+    assert "SESSION_COOKI_NAME" in noted
+    assert "the nearest is SESSION_COOKIE_NAME" in noted
     assert run("revoke", "--subject", "7").returncode == 0
     # The node of this test has another subject key: for it the session is a visitor's. Under
     # Duck's key a session of subject 7 is refused.

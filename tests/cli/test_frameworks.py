@@ -96,6 +96,16 @@ def test_flask_checks_before_the_first_request(
     assert flask_sessions(app, "check").exit_code == 1
 
 
+def test_flask_notes_a_misspelt_name(tmp_path: Path, flask_sessions: Callable[..., Any]) -> None:
+    app = flask_app(tmp_path, SESSION_COOKIE_SECURE=True, SESSION_REFRESH_EACH_REQUEST=False)
+    assert "unknown" not in flask_sessions(app, "check").stdout
+    app.config["SESSION_REFRESH_EVERY_REQUEST"] = True
+    checked = flask_sessions(app, "check")
+    assert checked.exit_code == 0
+    assert "SESSION_REFRESH_EVERY_REQUEST" in checked.stdout
+    assert "the nearest is SESSION_REFRESH_EACH_REQUEST" in checked.stdout
+
+
 def test_flask_with_a_connector_of_its_own_goes_by_that(
     tmp_path: Path, flask_sessions: Callable[..., Any]
 ) -> None:
@@ -139,6 +149,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 SESSION_ENGINE = "duck_cookie_session.contrib.django"
 SESSION_DIR = "sessions"
 SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_SECURED = True
+SESSION_FILE_PATH = None
 """
 
 ALICE = """\
@@ -187,6 +199,9 @@ def test_django(manage: Callable[..., Ran], tmp_path: Path) -> None:
     checked = manage("sessions", "check")
     assert checked.returncode == 0, checked.stderr
     assert "Django's settings (site_settings)" in checked.stdout
+    (noted,) = (line for line in checked.stdout.splitlines() if "unknown" in line)
+    assert "SESSION_COOKIE_SECURED" in noted
+    assert "the nearest is SESSION_COOKIE_SECURE" in noted
     assert not (tmp_path / "sessions").exists()
     no_users = manage("sessions", "revoke", "--username", "alice")
     assert no_users.returncode == 2

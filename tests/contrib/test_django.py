@@ -222,6 +222,22 @@ def test_manage_py_check_says_what_is_wrong() -> None:
     assert manage("check", SESSION_ABSOLUTE_AGE=0, SESSION_ENGINE=others).returncode == 0
 
 
+def test_manage_py_check_warns_of_a_misspelt_name_and_not_of_other_packages() -> None:
+    from duck_cookie_session.contrib.django._checks import check_names
+
+    with override_settings(
+        SESSION_SAVE_EVERY_REQUEST=False, SESSION_SECURITY_WARN_AFTER=540, SESSION_REDIS={}
+    ):
+        assert check_names() == []
+    with override_settings(SESSION_SUBJECT_KEYS="user", SESSION_REVOCATION_DATABASES=None):
+        found = check_names()
+    assert [message.id for message in found] == ["duck_cookie_session.W003"] * 2
+    assert "'SESSION_REVOCATION_DATABASES'" in found[0].msg
+    assert found[0].hint == "Did you mean SESSION_REVOCATION_DATABASE?"
+    assert "'SESSION_SUBJECT_KEYS'" in found[1].msg
+    assert found[1].hint == "Did you mean SESSION_SUBJECT_KEY?"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "code", "said"),

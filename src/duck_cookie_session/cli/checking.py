@@ -34,6 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
     source = find(arguments)
     findings = [
         good("settings", f"valid, from {source.name}"),
+        *check_names(source),
         *check_secrets(source),
         *check_cookie(source.settings),
         *check_rules(source.settings),
@@ -50,6 +51,13 @@ def check(arguments: argparse.Namespace) -> int:
         for finding in findings:
             say(f"{finding.level:<4}  {finding.what:<{width}}  {shown(finding.text)}")
     return FOUND if is_bad else GOOD
+
+
+def check_names(source: Source) -> Iterator[Finding]:
+    """What is set under names that nothing goes by: misspelt, or another package's."""
+    for name, nearest in source.unknown.items():
+        text = f"{name} is no setting and does nothing here; the nearest is {nearest}"
+        yield note("unknown", text)
 
 
 def check_secrets(source: Source) -> Iterator[Finding]:

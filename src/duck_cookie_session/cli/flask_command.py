@@ -11,6 +11,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..contrib.flask import CookieSessionInterface
+from ..session.names import unknown
 from .main import DESCRIPTION, add_commands, execute
 from .output import UsageError
 from .sources import Source
@@ -41,4 +42,6 @@ def _source() -> Source:
             "session_interface, not a CookieSessionInterface."
         )
     settings, storage = interface.described(current_app)
-    return Source(f"the Flask application {current_app.name!r}", settings, storage)
+    strange = unknown(current_app.config, current_app.default_config)
+    name = f"the Flask application {current_app.name!r}"
+    return Source(name, settings, storage, unknown=strange)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,15 @@ from ..revocation.memory import MemoryRevocationList
 from ..revocation.sqlite import FILE_NAME, SQLiteRevocationList
 from ..session.connector import SessionStorageConnector
 from ..session.duck import DUCK_SUBJECT_KEY, duck_settings, import_storage
+from ..session.names import NAMES, nearest, unknown
 from ..settings import SessionSettings, is_sql_url, setting_name
 from .output import UsageError
 from .users import DuckUsers, Users
 
 SECRETS = setting_name("secret_keys")
 DUCK_MODULE = "DUCK_SETTINGS_MODULE"
-NAMES = (
-    *(setting_name(spec.name) for spec in fields(SessionSettings)),
-    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SESSION_STORAGE", "SESSION_ENGINE"),
-)
-"""What may stand in a file: what the list and the tokens go by, and what names the engine."""
+NOT_OURS = ("SESSION_MANAGER",)
+"""What an environment may have besides: the desktop's, of the X Window System."""
 
 IN_MEMORY = (
     "The revocation list is in the memory of each process (MemoryRevocationList): it can't be "
@@ -61,6 +58,7 @@ class Source:
         storage: the class or callable of the revocation list; None where none is set.
         duck: whether they are Duck's.
         users: where a user's primary key can be looked up; None where there is no such place.
+        unknown: names of settings that nothing goes by, each with the nearest that there is.
     """
 
     name: str
@@ -68,6 +66,7 @@ class Source:
     storage: Any
     duck: bool = False
     users: Users | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
     def connector(self) -> SessionStorageConnector:
         """A connector over the list that the nodes use.
@@ -119,7 +118,8 @@ def find(arguments: argparse.Namespace) -> Source:
     if file is not None:
         return _from_mapping(f"the file {file}", _read(file))
     if DUCK_MODULE not in os.environ and os.environ.get(SECRETS):
-        return _from_mapping("the environment", _environment(os.environ))
+        found = _from_mapping("the environment", _environment(os.environ))
+        return replace(found, unknown=unknown(os.environ, NOT_OURS))
     if DUCK_MODULE in os.environ or Path("web", "settings.py").is_file():
         return _from_duck()
     raise UsageError("No settings found.\n" + HELP)
@@ -143,7 +143,9 @@ def _from_duck() -> Source:
     settings = SessionSettings.from_mapping(mapping, subject_key=DUCK_SUBJECT_KEY)
     name = f"Duck's settings ({os.environ[DUCK_MODULE]})"
     storage = import_storage(mapping.get("SESSION_STORAGE"))
-    return Source(name, settings, storage, duck=True, users=DuckUsers())
+    ducks_own = dir(sys.modules.get("duck.etc.settings"))  # its defaults, read just now
+    strange = unknown(mapping, ducks_own)
+    return Source(name, settings, storage, duck=True, users=DuckUsers(), unknown=strange)
 
 
 def _read(file: str) -> Mapping[str, Any]:
@@ -158,9 +160,8 @@ def _read(file: str) -> Mapping[str, Any]:
         raise UsageError(f"The settings {file} are not a JSON object of names and values.")
     for name in mapping:
         if name not in NAMES:
-            (nearest,) = difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=0)
             raise UsageError(
-                f"The settings {file} have {name!r}, which is not one. The nearest is {nearest}."
+                f"{file} has {name!r}, which is not a setting; did you mean {nearest(name)}?"
             )
     return mapping
 

@@ -14,11 +14,13 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
 from ...errors import InvalidSettings
-from ._connector import read_settings
+from ._connector import read_settings, unknown_names
 from ._store import SessionStore
 
 ENGINE = "duck_cookie_session.contrib.django"
 SESSION_KEY = "session_key"
+MISSPELT = 0.85
+"""How much a name must be like one of ours to be taken for it and not for another package's."""
 DJANGOS_TABLE = "sessions.session"  # of django.contrib.sessions; this engine writes nothing there
 
 
@@ -31,6 +33,20 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except InvalidSettings as error:
         return [Error(str(error), id="duck_cookie_session.E001")]
     return []
+
+
+def check_names(**_: Any) -> list[CheckMessage]:
+    """No name is one of ours but for its spelling."""
+    if django_settings.SESSION_ENGINE != ENGINE:
+        return []
+    return [
+        Warning(
+            f"{name!r} is no setting of sessions, so it does nothing.",
+            hint=f"Did you mean {nearest}?",
+            id="duck_cookie_session.W003",
+        )
+        for name, nearest in unknown_names(alike=MISSPELT).items()
+    ]
 
 
 def check_engine(**_: Any) -> list[CheckMessage]:
@@ -74,5 +90,6 @@ def check_stored_keys(**_: Any) -> list[CheckMessage]:
 
 
 register(check_settings, Tags.security)
+register(check_names, Tags.security)
 register(check_engine, Tags.security)
 register(check_stored_keys, Tags.models)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from django.conf import global_settings
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
@@ -12,6 +13,7 @@ from ...errors import InvalidSettings
 from ...revocation.sqlite import SQLiteRevocationList
 from ...session.connector import SessionStorageConnector
 from ...session.duck import DUCK_SUBJECT_KEY, import_storage
+from ...session.names import unknown
 from ...session.process import offer, register
 from ...session.storage import StorageClass, check_storage
 from ...settings import SessionSettings
@@ -60,6 +62,12 @@ def read_settings() -> tuple[SessionSettings, StorageClass]:
         )
     check_storage(storage, settings)
     return settings, storage
+
+
+def unknown_names(*, alike: float = 0) -> dict[str, str]:
+    """Names among Django's settings that nothing of ours or Django's goes by; see `unknown`."""
+    known = (*dir(global_settings), "SESSION_REVOCATION_DATABASE")
+    return unknown(dir(django_settings), known, alike=alike)
 
 
 def _use_database(given: dict[str, Any]) -> str:

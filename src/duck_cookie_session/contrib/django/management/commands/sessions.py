@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .....cli.main import DESCRIPTION, add_commands, execute
 from .....cli.sources import Source
 from .....cli.users import Users
-from ..._connector import read_settings
+from ..._connector import read_settings, unknown_names
 
 if TYPE_CHECKING:  # Django ships no types
     from ...._untyped import BaseCommand
@@ -42,4 +42,4 @@ class Command(BaseCommand):
 def _source() -> Source:
     settings, storage = read_settings()
     name = f"Django's settings ({os.environ.get('DJANGO_SETTINGS_MODULE', 'configured')})"
-    return Source(name, settings, storage, users=Users())
+    return Source(name, settings, storage, users=Users(), unknown=unknown_names())
