@@ -330,7 +330,7 @@ def test_a_wrong_subject_is_logged_without_it(node: Node, caplog: pytest.LogCapt
     session["user"] = ["anna"]
     with caplog.at_level(logging.ERROR):
         assert session_headers(session) == LOOKED_AT
-    assert "A subject is a list" in caplog.text
+    assert "A subject is of type list" in caplog.text
     assert "anna" not in caplog.text
 
 

@@ -34,12 +34,13 @@ def test_a_plain_string_is_one_secret() -> None:
     [
         ((), "is empty"),
         ("", "has only 0 bytes in secret 1"),
+        ("x", "has only 1 byte in secret 1"),
         ("x" * 31, "has only 31 bytes in secret 1"),
         ([SECRET, b"y" * 31], "has only 31 bytes in secret 2"),
-        ([SECRET, None], "holds a NoneType as secret 2"),
-        (5, "is a int"),
-        ({SECRET}, "is a set"),
-        (None, "is a NoneType"),
+        ([SECRET, None], "has a value of type NoneType as secret 2"),
+        (5, "is of type int"),
+        ({SECRET}, "is of type set"),
+        (None, "is of type NoneType"),
     ],
 )
 def test_wrong_secrets_are_named_and_never_shown(secrets: Any, said: str) -> None:

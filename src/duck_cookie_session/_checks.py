@@ -46,7 +46,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 256:
         return "too large a number"  # Python refuses to print the largest
     if value is not None and not isinstance(value, (str, int, float)):
-        return f"a {type(value).__name__}"
+        return f"of type {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -61,15 +61,17 @@ def check_secret_keys(name: str, value: Any) -> tuple[str | bytes, ...]:
     allowed = f"one or more secrets of at least {MIN_SECRET_BYTES} bytes, newest first"
     secrets = (value,) if isinstance(value, (str, bytes)) else value
     if not isinstance(secrets, Sequence):
-        raise fail(name, f"is a {type(value).__name__}", allowed)
+        raise fail(name, f"is of type {type(value).__name__}", allowed)
     if not secrets:
         raise fail(name, "is empty", allowed + " (`duck-cookie-session keygen` makes one)")
     for number, secret in enumerate(secrets, 1):
         if not isinstance(secret, (str, bytes)):
-            raise fail(name, f"holds a {type(secret).__name__} as secret {number}", allowed)
+            kind = type(secret).__name__
+            raise fail(name, f"has a value of type {kind} as secret {number}", allowed)
         size = len(secret_bytes(secret))
         if size < MIN_SECRET_BYTES:
-            raise fail(name, f"has only {size} bytes in secret {number}", allowed)
+            noun = "byte" if size == 1 else "bytes"
+            raise fail(name, f"has only {size} {noun} in secret {number}", allowed)
     return tuple(dict.fromkeys(secrets))
 
 
@@ -83,7 +85,7 @@ def a_number(
         if isinstance(value, timedelta) and not whole:
             value = value.total_seconds()
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise fail(name, f"is a {type(value).__name__}", bounds)
+            raise fail(name, f"is of type {type(value).__name__}", bounds)
         if not low <= value <= high or (whole and not isinstance(value, int)):
             raise fail(name, f"is {shown(value)}", bounds)
         return value
@@ -120,7 +122,7 @@ def keys_up_to(most: int) -> Callable[[str, Any], tuple[str, ...]]:
 
     def check(name: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, (tuple, list)):
-            raise fail(name, f"is a {type(value).__name__}", allowed)
+            raise fail(name, f"is of type {type(value).__name__}", allowed)
         if not all(isinstance(key, str) and key for key in value):
             raise fail(name, "holds something that is not a key", allowed)
         if len(value) > most or len(set(value)) < len(value):
@@ -157,7 +159,7 @@ def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
                 name, f"names {value!r:.300}, which can't be imported ({error})", allowed
             ) from error
     if value is not None and not callable(value):
-        raise fail(name, f"is a {type(value).__name__}", allowed)
+        raise fail(name, f"is of type {type(value).__name__}", allowed)
     if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
         raise fail(name, "is a coroutine function, which nobody would await", "a plain one")
     return value  # type: ignore[no-any-return]  # checked just now
@@ -196,7 +198,7 @@ def check_folder(name: str, value: Any) -> str | None:
 def check_audience(name: str, value: Any) -> str:
     """Text that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise fail(name, f"is a {type(value).__name__}", "a str")
+        raise fail(name, f"is of type {type(value).__name__}", "a str")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

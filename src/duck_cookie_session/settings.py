@@ -232,7 +232,8 @@ def _secrets_of(mapping: Mapping[str, Any]) -> Any:
         more = (more,)
     if not isinstance(more, (tuple, list)):
         raise InvalidSettings(
-            f"SECRET_KEY_FALLBACKS is a {type(more).__name__}; allowed: a list of older secrets."
+            f"SECRET_KEY_FALLBACKS is of type {type(more).__name__}; allowed: a list of "
+            "older secrets."
         )
     return (first, *more) if first else ()
 

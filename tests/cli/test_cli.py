@@ -139,6 +139,21 @@ def test_inspect_takes_a_cookie_with_its_name(run: Run, node: SessionStorageConn
     assert (outcome.code, outcome.out.splitlines()[0]) == (0, "Accepted")
 
 
+@pytest.mark.parametrize("command", ["inspect", "revoke"])
+@pytest.mark.parametrize("form", ["session_id={}; Path=/", "session={}", "Cookie: session_id={}"])
+def test_more_than_the_value_of_a_cookie_is_told_from_a_malformed_token(
+    run: Run, node: SessionStorageConnector, command: str, form: str
+) -> None:
+    token = session_token(node, {"user": 7})
+    outcome = run(command, stdin=form.format(token))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Give the value of the cookie 'session_id' alone" in outcome.err
+    assert token not in outcome.err
+    assert node.get_session(token) == {"user": 7}
+    padded = run("inspect", "--json", stdin=token + "==")
+    assert (padded.code, padded.json["reason"]) == (1, "malformed")
+
+
 def test_values_are_shown_on_request_only_and_never_drive_the_terminal(
     run: Run, node: SessionStorageConnector
 ) -> None:
@@ -912,6 +927,14 @@ def test_a_bad_settings_file_is_exit_code_2_and_shows_no_content(
     assert "tooshort" not in outcome.err
 
 
+def test_a_settings_file_that_is_cut_off_is_named_with_the_place(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(f'{{"SESSION_SECRET_KEYS": ["{SECRET}"],\n  "SESSION_DIR": "/srv')
+    outcome = run("check", "--settings", str(file))
+    assert f"{file} is not JSON: see line 2, column 18." in outcome.err
+    assert (outcome.code, SECRET in outcome.err, "/srv" in outcome.err) == (2, False, False)
+
+
 def test_no_settings_at_all_says_where_they_may_be(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -927,6 +950,11 @@ def test_secrets_in_the_environment_separated_by_blanks(
 ) -> None:
     monkeypatch.setenv("SESSION_SECRET_KEYS", f"{'k' * 40}\n {'l' * 40}")
     assert len(run("rotate", "--json").json["steps"][0]["secret_keys"]) == 3
+    monkeypatch.setenv("SESSION_SECRET_KEYS", "a " + "k" * 40)
+    outcome = run("rotate")
+    assert outcome.code == 2
+    assert "has only 1 byte in secret 1" in outcome.err
+    assert "SESSION_SECRET_KEYS is split at blanks" in outcome.err
     monkeypatch.setenv("SESSION_SECRET_KEYS", "[broken")
     assert run("rotate").code == 2
     monkeypatch.setenv("SESSION_SECRET_KEYS", "k" * 40)

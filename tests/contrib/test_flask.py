@@ -115,7 +115,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "is empty": {"SECRET_KEY": None},
     "SESSION_COOKIE_SAMESITE": {"SESSION_COOKIE_SAMESITE": "lux"},
     "SECRET_KEY_FALLBACKS": {"SECRET_KEY_FALLBACKS": ["also short"]},
-    "SECRET_KEY_FALLBACKS is a int": {"SECRET_KEY_FALLBACKS": 5},
+    "SECRET_KEY_FALLBACKS is of type int": {"SECRET_KEY_FALLBACKS": 5},
     "PERMANENT_SESSION_LIFETIME": {"PERMANENT_SESSION_LIFETIME": "x"},
     "not a revocation list": {"SESSION_STORAGE": "flask.Flask"},
     "can't be imported": {"SESSION_STORAGE": "of.nothing"},

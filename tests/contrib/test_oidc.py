@@ -549,8 +549,8 @@ def test_a_connector_without_the_group_keys_is_refused_with_the_line_to_add(
     [
         ({"issuer": ""}, "issuer is ''"),
         ({"client_id": None}, "client_id is None"),
-        ({"connector": object()}, "connector is a object"),
-        ({"keys": "https://id.example/jwks"}, "are a str; they must be a JWK Set"),
+        ({"connector": object()}, "connector is of type object"),
+        ({"keys": "https://id.example/jwks"}, "are of type str; they must be a JWK Set"),
         ({"keys": {"keys": []}}, "None of the 0 keys"),
         ({"algorithms": ["none"]}, "algorithms has 'none'; allowed are RS256, "),
         ({"algorithms": "HS256"}, "algorithms has 'HS256'"),

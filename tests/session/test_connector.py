@@ -720,5 +720,5 @@ def test_fork_while_threads_are_at_work(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_no_clock_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="clock is a int"):
+    with pytest.raises(InvalidArgument, match="clock is of type int"):
         SessionStorageConnector(MemoryRevocationList, settings=make_settings(), clock=5)  # type: ignore

@@ -234,7 +234,7 @@ def test_the_awaitable_twins(node: Node) -> None:
     [
         ("tenent", "acme", "'tenent'; group_keys .* has 'tenant', 'oidc_sid'"),
         ("tenant", None, "is None"),
-        ("tenant", 1.5, "is a float"),
+        ("tenant", 1.5, "is of type float"),
     ],
 )
 def test_wrong_arguments(node: Node, name: str, value: Any, says: str) -> None:
@@ -243,7 +243,7 @@ def test_wrong_arguments(node: Node, name: str, value: Any, says: str) -> None:
 
 
 def test_a_value_that_can_name_no_group(node: Node) -> None:
-    with pytest.raises(InvalidArgument, match="value of the group 'tenant' is a list"):
+    with pytest.raises(InvalidArgument, match="value of the group 'tenant' is of type list"):
         node.start(user=1, tenant=["acme"])
 
 

@@ -655,7 +655,7 @@ def test_check_session_storage_connector(node: Node) -> None:
     with pytest.raises(ValueError, match="no session storage connector"):
         session.get("a")
     session.session_storage_connector = object()
-    with pytest.raises(TypeError, match="is a object, not a SessionStorageConnector"):
+    with pytest.raises(TypeError, match="is of type object, not a SessionStorageConnector"):
         session.get("a")
     session.session_storage_connector = node.connector
     assert session.get("a") == 1

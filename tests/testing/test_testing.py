@@ -90,7 +90,7 @@ def test_headers_of_any_other_framework(connector: SessionStorageConnector) -> N
 
 @pytest.mark.parametrize("response", [None, 5, object(), ["a"]])
 def test_what_has_no_headers(connector: SessionStorageConnector, response: Any) -> None:
-    with pytest.raises(InvalidArgument, match=f"A {type(response).__name__} has no headers"):
+    with pytest.raises(InvalidArgument, match=f"of type {type(response).__name__} has no headers"):
         read_session(connector, response)
 
 

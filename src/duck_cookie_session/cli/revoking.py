@@ -12,7 +12,7 @@ from ..session.connector import SessionStorageConnector
 from ..token.format import id_from_text, id_to_text
 from .output import FOUND, GOOD, UsageError, complain, moment, say, say_json, table
 from .sources import Source, find
-from .tokens import read_token
+from .tokens import check_is_value, read_token
 
 PROGRESS_EVERY = 0.5
 """Seconds between two lines of progress."""
@@ -36,6 +36,7 @@ def revoke(arguments: argparse.Namespace) -> int:
         return FOUND
     if session_id is None and subject is None:
         token = read_token().removeprefix(source.settings.cookie_name + "=")
+        check_is_value(token, source.settings)
     connector = source.connector()
     try:
         _check_known(connector)

@@ -118,8 +118,7 @@ def find(arguments: argparse.Namespace) -> Source:
     if file is not None:
         return _from_mapping(f"the file {file}", _read(file))
     if DUCK_MODULE not in os.environ and os.environ.get(SECRETS):
-        found = _from_mapping("the environment", _environment(os.environ))
-        return replace(found, unknown=unknown(os.environ, NOT_OURS))
+        return _from_environment()
     if DUCK_MODULE in os.environ or Path("web", "settings.py").is_file():
         return _from_duck()
     raise UsageError("No settings found.\n" + HELP)
@@ -155,7 +154,10 @@ def _read(file: str) -> Mapping[str, Any]:
         raise UsageError(f"The settings {file} can't be read: {error.strerror}.") from error
     except ValueError as error:
         # Not shown: what stands around the error may be a secret.
-        raise UsageError(f"The settings {file} are not JSON in UTF-8.") from error
+        said = f"{file} is not JSON in UTF-8."
+        if isinstance(error, json.JSONDecodeError):
+            said = f"{file} is not JSON: see line {error.lineno}, column {error.colno}."
+        raise UsageError(said) from error
     if not isinstance(mapping, dict):
         raise UsageError(f"The settings {file} are not a JSON object of names and values.")
     for name in mapping:
@@ -164,6 +166,16 @@ def _read(file: str) -> Mapping[str, Any]:
                 f"{file} has {name!r}, which is not a setting; did you mean {nearest(name)}?"
             )
     return mapping
+
+
+def _from_environment() -> Source:
+    try:
+        found = _from_mapping("the environment", _environment(os.environ))
+    except InvalidSettings as error:
+        if str(error).startswith("secret_keys") and len(os.environ[SECRETS].split()) > 1:
+            raise UsageError(f"{error} In the environment {SECRETS} is split at blanks.") from error
+        raise
+    return replace(found, unknown=unknown(os.environ, NOT_OURS))
 
 
 def _environment(environment: Mapping[str, str]) -> Mapping[str, Any]:

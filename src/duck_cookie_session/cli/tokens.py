@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 import sys
 import time
@@ -71,6 +72,19 @@ def read_token() -> str:
     return token
 
 
+def check_is_value(text: str, settings: SessionSettings) -> None:
+    """Tell a cookie with its name and attributes, which is no token, from one that is malformed.
+
+    Raises:
+        UsageError: the text is more than a cookie's value.
+    """
+    if re.search(";|=[^=]", text):
+        raise UsageError(
+            f"Give the value of the cookie {settings.cookie_name!r} alone: without a name and = "
+            "before it, and without ; and what follows."
+        )
+
+
 def inspect(arguments: argparse.Namespace) -> int:
     """Say what a token holds and whether it is accepted."""
     source = find(arguments)
@@ -83,6 +97,7 @@ def inspect(arguments: argparse.Namespace) -> int:
         of_device = inspect_device(source.settings, token, as_json=arguments.json)
         if of_device is not None:
             return of_device
+        check_is_value(token, source.settings)
         facts: dict[str, Any] = {
             "accepted": False,
             "reason": refused.reason.value,

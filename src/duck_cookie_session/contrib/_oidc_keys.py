@@ -59,8 +59,8 @@ def keys_of(jwks: object) -> tuple[ProviderKey, ...]:
     listed = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(listed, list):
         raise InvalidArgument(
-            f"The keys of the provider are a {type(jwks).__name__}; they must be a JWK Set, a dict "
-            'with a list under "keys", as the provider publishes it under its jwks_uri.'
+            f"The keys of the provider are of type {type(jwks).__name__}; they must be a JWK Set, "
+            'a dict with a list under "keys", as the provider publishes it under its jwks_uri.'
         )
     found = [key for one in listed if isinstance(one, Mapping) and (key := _key_of(one))]
     if not found:

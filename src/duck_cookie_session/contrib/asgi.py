@@ -100,7 +100,7 @@ class CookieSessionMiddleware:
     ) -> None:
         if connector is not None and not isinstance(connector, SessionStorageConnector):
             raise InvalidArgument(
-                f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
+                f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
             )
         if settings is not None:
             storage: StorageClass = SQLiteRevocationList

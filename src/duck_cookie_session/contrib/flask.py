@@ -126,8 +126,8 @@ class CookieSessionInterface(SessionInterface):
         """
         if not isinstance(app, Flask):
             raise InvalidArgument(
-                f"app is a {type(app).__name__}, not a Flask application; a connector is given as "
-                "connector=..."
+                f"app is of type {type(app).__name__}, not a Flask application; a connector is "
+                "given as connector=..."
             )
         if self._given is None:
             self._of(app)

@@ -102,7 +102,7 @@ class LogoutReceiver:
                 raise InvalidArgument(f"{name} is {value!r}; it must be a text.")
         if not isinstance(connector, SessionStorageConnector):
             raise InvalidArgument(
-                f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
+                f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
             )
         _check_group_keys(connector.settings.group_keys)
         self.issuer = issuer

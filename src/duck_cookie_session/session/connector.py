@@ -37,7 +37,7 @@ _build_lock = threading.RLock()
 def checked_settings(given: object) -> SessionSettings:
     """The settings, or InvalidArgument where they are something else."""
     if not isinstance(given, SessionSettings):
-        raise InvalidArgument(f"settings is a {type(given).__name__}, not SessionSettings.")
+        raise InvalidArgument(f"settings is of type {type(given).__name__}, not SessionSettings.")
     return given
 
 
@@ -326,5 +326,5 @@ class SessionStorageConnector:
 
 def _checked(data: object) -> dict[Any, Any]:
     if not isinstance(data, dict):
-        raise InvalidArgument(f"Session data are a {type(data).__name__}; they must be a dict.")
+        raise InvalidArgument(f"Session data must be a dict, not of type {type(data).__name__}.")
     return dict(data)

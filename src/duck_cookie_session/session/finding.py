@@ -54,6 +54,6 @@ def _wrong_connector(connector: object) -> Exception:
     if connector is None:
         return ValueError("The session store has no session storage connector.")
     return TypeError(
-        f"The session storage connector of the store is a {type(connector).__name__}, not a "
+        f"The session storage connector of the store is of type {type(connector).__name__}, not a "
         "SessionStorageConnector."
     )

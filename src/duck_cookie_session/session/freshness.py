@@ -25,7 +25,7 @@ def is_fresh(request: RequestSession, data: Data, seconds: float) -> bool:
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise InvalidArgument(
-            f"is_fresh() takes seconds, as is_fresh(300); this is a {type(seconds).__name__}."
+            f"is_fresh() takes seconds, as is_fresh(300); this is of type {type(seconds).__name__}."
         )
     if not seconds >= 0:
         raise InvalidArgument(f"is_fresh() takes seconds from 0 on, not {seconds}.")

@@ -79,7 +79,7 @@ def register(
     """
     if not isinstance(connector, SessionStorageConnector):
         raise InvalidArgument(
-            f"connector is a {type(connector).__name__}, not a SessionStorageConnector."
+            f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
         )
     with _guard.lock:
         if replaces is not None:

@@ -89,7 +89,7 @@ class Rules:
         self.last_standing: Standing | None = None  # what stood when the list was last asked
         self._clock = clock
         if not callable(clock):
-            raise InvalidArgument(f"clock is a {type(clock).__name__}; it must be callable.")
+            raise InvalidArgument(f"clock is of type {type(clock).__name__}; it must be callable.")
         on_event = settings.on_event if on_event is None else check_callable("on_event", on_event)
         self.events: Events | None = None if on_event is None else Events(on_event, self.now_ms)
         self._absolute_age_ms = math.floor(settings.absolute_age * 1000)

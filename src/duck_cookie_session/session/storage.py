@@ -21,8 +21,8 @@ def check_storage(storage: object, settings: SessionSettings) -> None:
     """
     if not callable(storage):
         raise InvalidSettings(
-            f"The session storage is a {type(storage).__name__}, not a class or callable that "
-            f"gives a revocation list. {STORAGE_HELP}"
+            f"The session storage is of type {type(storage).__name__}, not a class or callable "
+            f"that gives a revocation list. {STORAGE_HELP}"
         )
     if isinstance(storage, type) and not issubclass(storage, RevocationList):
         raise InvalidSettings(
@@ -46,8 +46,8 @@ def build_list(storage: StorageClass, settings: SessionSettings) -> RevocationLi
     made: object = storage(settings.session_dir) if _needs_argument(storage) else storage()
     if not isinstance(made, RevocationList):
         raise InvalidSettings(
-            f"The session storage gave a {type(made).__name__}, not a revocation list. "
-            f"{STORAGE_HELP}"
+            f"The session storage gave a value of type {type(made).__name__}, not a revocation "
+            f"list. {STORAGE_HELP}"
         )
     return made
 

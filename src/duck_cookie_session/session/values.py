@@ -60,7 +60,7 @@ class Expiry(NamedTuple):
             value = value.total_seconds()
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InvalidArgument(
-                f"An expiry is a {type(value).__name__}; it must be a number of seconds, a "
+                f"An expiry is of type {type(value).__name__}; it must be a number of seconds, a "
                 "timedelta, a datetime, or None for the setting cookie_age."
             )
         if not abs(value) < math.inf:
@@ -84,7 +84,7 @@ def subject_text(value: object, what: str = "A subject") -> str | None:
         value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidArgument(
-            f"{what} is a {type(value).__name__}; it must be a str, an int or a UUID."
+            f"{what} is of type {type(value).__name__}; it must be a str, an int or a UUID."
         )
     if isinstance(value, int) and abs(value) >= _TOO_LONG:
         # Also spares str() a number longer than Python turns into text (4,300 digits).

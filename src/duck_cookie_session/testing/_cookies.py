@@ -71,6 +71,6 @@ def _set_cookies(response: Any) -> list[str]:
         return [value for name, value in listed if name.lower() == "set-cookie"]
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidArgument(
-            f"A {type(response).__name__} has no headers that can be read; give a response, or "
-            "its headers as pairs of text."
+            f"A value of type {type(response).__name__} has no headers that can be read; "
+            "give a response, or its headers as pairs of text."
         ) from error

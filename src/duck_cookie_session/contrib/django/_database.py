@@ -37,8 +37,8 @@ def database_url(alias: object) -> str:
     """
     if not isinstance(alias, str):
         raise InvalidSettings(
-            f"SESSION_REVOCATION_DATABASE is a {type(alias).__name__}; allowed: the name of an "
-            'entry of DATABASES, as "default".'
+            f"SESSION_REVOCATION_DATABASE is of type {type(alias).__name__}; allowed: the name "
+            'of an entry of DATABASES, as "default".'
         )
     entry = connections.settings.get(alias)
     if entry is None:
