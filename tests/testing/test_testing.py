@@ -94,6 +94,17 @@ def test_what_has_no_headers(connector: SessionStorageConnector, response: Any) 
         read_session(connector, response)
 
 
+def test_settings_in_place_of_a_connector() -> None:
+    settings: Any = make_settings()
+    for call in (
+        lambda: session_token(settings, {}),
+        lambda: session_cookie(settings, {}),
+        lambda: read_session(settings, []),
+    ):
+        with pytest.raises(InvalidArgument, match="type SessionSettings, not a SessionStorageConn"):
+            call()
+
+
 def test_only_the_secret_that_was_given_counts(make_session_connector: Make) -> None:
     """Also: there may be as many memory lists as one wants, and each knows its own sessions."""
     ours, others, same = map(

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._cookie import find_cookie
 from .._log import logger
-from ..errors import InvalidArgument, RevocationListUnavailable
+from ..errors import RevocationListUnavailable
 from ..response import (
     NO_STORE,
     PRIVATE,
@@ -30,7 +30,7 @@ from ..response import (
     revoke_late,
 )
 from ..revocation.sqlite import SQLiteRevocationList
-from ..session.connector import SessionStorageConnector
+from ..session.connector import SessionStorageConnector, checked_connector
 from ..session.phase import Phase
 from ..session.process import get_session_storage_connector, register
 from ..session.storage import StorageClass
@@ -98,10 +98,8 @@ class CookieSessionMiddleware:
         exempt: Collection[str] = (),
         debug: bool | None = None,
     ) -> None:
-        if connector is not None and not isinstance(connector, SessionStorageConnector):
-            raise InvalidArgument(
-                f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
-            )
+        if connector is not None:
+            checked_connector(connector)
         if settings is not None:
             storage: StorageClass = SQLiteRevocationList
             if connector is not None:

@@ -27,7 +27,7 @@ from .._log import logger
 from ..errors import InvalidArgument, InvalidSettings, LogoutReason, RevocationListUnavailable
 from ..response import UNAVAILABLE_BODY, UNAVAILABLE_HEADERS
 from ..revocation.base import Standing
-from ..session.connector import SessionStorageConnector
+from ..session.connector import SessionStorageConnector, checked_connector
 from ..session.revoking import end_group_steps, note_revoked
 from ..session.steps import CompareAndRaise, End, Lookup, Steps
 from ..session.values import group_digest
@@ -100,11 +100,7 @@ class LogoutReceiver:
         for name, value in (("issuer", issuer), ("client_id", client_id)):
             if not isinstance(value, str) or not value:
                 raise InvalidArgument(f"{name} is {value!r}; it must be a text.")
-        if not isinstance(connector, SessionStorageConnector):
-            raise InvalidArgument(
-                f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
-            )
-        _check_group_keys(connector.settings.group_keys)
+        _check_group_keys(checked_connector(connector).settings.group_keys)
         self.issuer = issuer
         self.client_id = client_id
         self._connector = connector

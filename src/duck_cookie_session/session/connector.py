@@ -41,6 +41,15 @@ def checked_settings(given: object) -> SessionSettings:
     return given
 
 
+def checked_connector(given: object) -> SessionStorageConnector:
+    """The connector, or InvalidArgument where it is something else."""
+    if not isinstance(given, SessionStorageConnector):
+        raise InvalidArgument(
+            f"connector is of type {type(given).__name__}, not a SessionStorageConnector."
+        )
+    return given
+
+
 class SessionStorageConnector:
     """Stores sessions in tokens and keeps the revocation list. Safe for many threads.
 

@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Callable
 
 from .._forks import watch_forks
-from ..errors import InvalidArgument, InvalidSettings
+from ..errors import InvalidSettings
 from ..settings import SessionSettings
-from .connector import SessionStorageConnector, checked_settings
+from .connector import SessionStorageConnector, checked_connector, checked_settings
 from .duck import duck_session_settings, duck_settings, import_storage
 from .storage import StorageClass, check_storage
 
@@ -77,15 +77,12 @@ def register(
     Raises:
         InvalidArgument: it is not a connector.
     """
-    if not isinstance(connector, SessionStorageConnector):
-        raise InvalidArgument(
-            f"connector is of type {type(connector).__name__}, not a SessionStorageConnector."
-        )
+    checked = checked_connector(connector)
     with _guard.lock:
         if replaces is not None:
             _registered.pop(replaces, None)
-        _registered[connector] = user
-    return connector
+        _registered[checked] = user
+    return checked
 
 
 def offer(make: Callable[[], SessionStorageConnector]) -> None:

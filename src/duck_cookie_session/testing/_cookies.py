@@ -7,7 +7,7 @@ from typing import Any
 
 from .._cookie import find_cookie
 from ..errors import InvalidArgument
-from ..session.connector import SessionStorageConnector
+from ..session.connector import SessionStorageConnector, checked_connector
 
 
 def session_token(
@@ -19,9 +19,10 @@ def session_token(
         expiry: lifetime in seconds, renewed at each save; None for `cookie_age`.
 
     Raises:
+        InvalidArgument: `connector` is something else, such as its settings.
         as `SessionStorageConnector.set_session`.
     """
-    return connector.set_session(None, data, expiry)
+    return checked_connector(connector).set_session(None, data, expiry)
 
 
 def session_cookie(
@@ -33,7 +34,7 @@ def session_cookie(
         expiry: lifetime in seconds, renewed at each save; None for `cookie_age`.
 
     Raises:
-        as `SessionStorageConnector.set_session`.
+        as `session_token`.
     """
     token = session_token(connector, data, expiry=expiry)
     return f"{connector.settings.cookie_name}={token}"
@@ -50,12 +51,12 @@ def read_session(connector: SessionStorageConnector, response: object) -> dict[A
         None where the response sets no session cookie, or one that is not live any more.
 
     Raises:
-        InvalidArgument: no headers can be found in it.
+        InvalidArgument: no headers can be found in it, or `connector` is something else.
         RevocationListUnavailable: the list could not be asked.
     """
-    token = None
+    token, name = None, checked_connector(connector).settings.cookie_name
     for line in _set_cookies(response):
-        found = find_cookie(line.partition(";")[0], connector.settings.cookie_name)
+        found = find_cookie(line.partition(";")[0], name)
         token = token if found is None else found
     return {} if token == "" else connector.get_session(token)
 
