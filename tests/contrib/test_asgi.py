@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -259,6 +260,28 @@ def test_without_anything_the_connector_of_the_process_is_taken() -> None:
         assert process.session_storage_connector is not None
         process.session_storage_connector.close()
         process.session_storage_connector = process.configured = None
+
+
+NOTHING_GIVEN = """
+import asyncio
+from duck_cookie_session import InvalidSettings
+from duck_cookie_session.contrib.asgi import CookieSessionMiddleware
+
+async def nothing(*_): ...
+
+try:
+    asyncio.run(CookieSessionMiddleware(nothing)({"type": "http"}, nothing, nothing))
+except InvalidSettings as error:
+    print(error)
+"""
+
+
+def test_without_anything_and_no_connector_of_the_process(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", NOTHING_GIVEN], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "pass settings= or connector= to CookieSessionMiddleware" in ran.stdout, ran.stderr
+    assert "web" not in ran.stdout
 
 
 # Lists across the network.

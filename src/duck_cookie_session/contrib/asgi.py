@@ -16,7 +16,7 @@ from typing import Any
 
 from .._cookie import find_cookie
 from .._log import logger
-from ..errors import RevocationListUnavailable
+from ..errors import InvalidSettings, RevocationListUnavailable
 from ..response import (
     NO_STORE,
     PRIVATE,
@@ -70,7 +70,8 @@ class CookieSessionMiddleware:
         settings: the application's. Revocations are kept in an SQLiteRevocationList in its
             `session_dir`, or in the list of `connector`.
         connector: without `settings`, those of the connector count. Without both, the process's
-            connector (`configure()`) is taken at the first request.
+            connector (`configure()`) is taken at the first request; InvalidSettings is raised there
+            if there is none.
         exempt: path prefixes, such as those of static files, for which a list across the network
             is not asked before the application runs; there, `await session.aload()` first.
         debug: whether what the program got wrong (a session too large, a value that can't be
@@ -119,7 +120,7 @@ class CookieSessionMiddleware:
             return
         connector = self._connector
         if connector is None:
-            connector = self._connector = get_session_storage_connector()
+            connector = self._connector = _of_process()
         name = connector.settings.cookie_name
         session = AsgiSession(functools.partial(_find, scope, name), connector=connector)
         scope["session"] = session
@@ -147,6 +148,17 @@ class CookieSessionMiddleware:
             await answer.unavailable(error)
         if request.exposed and answer.started:
             answer.note_lost()
+
+
+def _of_process() -> SessionStorageConnector:
+    try:
+        return get_session_storage_connector()
+    except InvalidSettings as error:  # it speaks of Duck's settings as well, which few have here
+        raise InvalidSettings(
+            "The middleware was given no settings, and the process has no connector that it could "
+            "take: pass settings= or connector= to CookieSessionMiddleware, or call "
+            "duck_cookie_session.configure() before the first request."
+        ) from error
 
 
 class _Answer:
