@@ -107,6 +107,18 @@ def test_a_key_that_was_withdrawn_stops_counting_within_an_hour(
     assert provider.asked == 2
 
 
+def test_a_key_that_was_withdrawn_counts_no_longer_for_a_fetch_that_failed(
+    receiver: LogoutReceiver, provider: IdentityProvider, clock: Clock
+) -> None:
+    status(receiver, provider)
+    provider.keys, provider.down = [ec("new")], True
+    clock.now += KEEP
+    assert status(receiver, provider, key=ec("one")) == 200  # nobody can know yet
+    provider.down = False
+    clock.now += ASK_AGAIN
+    assert status(receiver, provider, key=ec("one")) == 400
+
+
 def test_a_clock_that_was_set_back_does_not_keep_them_from_being_asked_for(
     receiver: LogoutReceiver, provider: IdentityProvider, clock: Clock
 ) -> None:

@@ -15,6 +15,6 @@ def everything(request: Any, given: str = "") -> Any:
     return HttpResponse(body, status_code=status, headers=headers)
 
 
-PATHS = ["/", "/write", "/form", "/logout", "/cycle", "/exists"]
+PATHS = ["/", "/write", "/form", "/logout", "/cycle", "/cycle-twice", "/exists"]
 GIVEN = ["/login/<given>", "/signin/<given>", "/send/<given>"]
 urlpatterns = [path(name, everything, name=name) for name in [*PATHS, *GIVEN]]

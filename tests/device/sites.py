@@ -53,6 +53,10 @@ def view(session: Any, path: str) -> tuple[int, str, dict[str, str]]:
         getattr(session, "flush", session.clear)()  # Django's clear() ends nothing
     elif what == "cycle":
         session.cycle_key()
+    elif what == "cycle-twice":
+        session.cycle_key()
+        session.save()  # as Django's update_session_auth_hash() does
+        session.cycle_key()
     elif what == "write":
         session["n"] = session.get("n", 0) + 1
     bound = session.exists(session.session_key) if what == "exists" else session.device_bound

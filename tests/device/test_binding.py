@@ -246,10 +246,11 @@ def test_a_browser_that_says_so_of_another_session_is_a_visitor(world: World) ->
     assert shown(browser.ask("/", {**skipped, **fetched})) == VISITOR
 
 
-def test_cycle_key_stays_bound_and_takes_key_and_proof_along(world: World) -> None:
+@pytest.mark.parametrize("path", ["/cycle", "/cycle-twice"])
+def test_cycle_key_stays_bound_and_takes_key_and_proof_along(world: World, path: str) -> None:
     browser = world.bound()
     copy = browser.copied()
-    assert who(browser, "/cycle") == ("ada", True)
+    assert who(browser, path) == ("ada", True)
     world.pass_by(31)
     assert who(browser) == ("ada", True)
     assert who(stolen(browser, SESSION)) == VISITOR

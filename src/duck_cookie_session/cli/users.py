@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..session.duck import why
 from .output import UsageError
 
 
@@ -63,6 +64,6 @@ class DuckUsers(Users):
             return super()._model()
         except Exception as error:  # whatever a project's Django settings raise
             raise UsageError(
-                f"The users can't be looked up: Django is not set up ({type(error).__name__}: "
-                f"{error}). Give the user's primary key with --subject."
+                f"The users can't be looked up: Django is not set up ({why(error)}). Give the "
+                "user's primary key with --subject."
             ) from error

@@ -128,7 +128,7 @@ class ProviderKeys:
     @property
     def stale(self) -> bool:
         """Whether they are to be asked for before they count: never yet, or long ago."""
-        return self._fetch is not None and self._older_than(KEEP)
+        return self._fetch is not None and self._older_than(ASK_AGAIN if self.failed else KEEP)
 
     def ask(self, revocations: RevocationList) -> None:
         """Ask for the keys, if that is due, and wait until they have come."""
@@ -165,7 +165,14 @@ class ProviderKeys:
                 self._asked_at = self._now()
                 self._under_way = self._newest = asked = Future[None]()
                 asked.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
-                threading.Thread(target=self._bring, args=(self._fetch, asked), daemon=True).start()
+                bringing = threading.Thread(
+                    target=self._bring, args=(self._fetch, asked), daemon=True
+                )
+                try:
+                    bringing.start()
+                except RuntimeError as error:  # no more threads
+                    logger.warning("The provider's keys can't be asked for: %s", error)
+                    self._under_way, self.failed = None, True
             return self._under_way
 
     def _bring(self, fetch: Callable[[], object], asked: Future[None]) -> None:
@@ -185,7 +192,7 @@ class ProviderKeys:
         with self._lock:
             if self._under_way is asked:
                 self._under_way = None  # or one that hangs would be waited for ever after
-        self.failed = True
+                self.failed = True
 
     def _older_than(self, seconds: float) -> bool:
         asked_at = self._asked_at

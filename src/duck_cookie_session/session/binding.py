@@ -61,7 +61,9 @@ def headers_after_save(
         return sent
     offered = any(name == REGISTRATION_HEADER for name, _ in sent)
     if before is not None and before.subject == new.subject and not offered:
-        key = seals.find_key(cookies, before.session_id, now_ms)
+        # An earlier save of this request may have moved it before.
+        set_already = (line.partition(";")[0] for name, line in sent if name == "Set-Cookie")
+        key = seals.find_key("; ".join([*set_already, cookies]), before.session_id, now_ms)
         if key is None or saved.proven <= 0:
             return sent
         moved = key._replace(session_id=new.session_id)

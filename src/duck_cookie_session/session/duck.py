@@ -30,13 +30,13 @@ def duck_settings() -> Mapping[str, Any]:
         raise InvalidSettings(
             "No session settings: call duck_cookie_session.configure(SessionSettings(...), "
             "SQLiteRevocationList) at start, or run under Duck with SESSION_STORAGE and "
-            f"SECRET_KEY in its settings. Those could not be read: {_why(error)}."
+            f"SECRET_KEY in its settings. Those could not be read: {why(error)}."
         ) from error
     found: Mapping[str, Any] = SETTINGS
     return found
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """What went wrong and where. The text of an error only where it is about names: that of
     another may show a value, which may be a secret."""
     while error.__cause__ is not None:
