@@ -82,7 +82,7 @@ def environ_header(environ: Mapping[str, Any], name: str) -> str | None:
 def device_answer(
     request: RequestSession, method: str, path: str, header: FindHeader
 ) -> Answer | None:
-    """What a request is answered in the place of its application; None: it goes on to it.
+    """The answer to give instead of the application's; None: let the application answer.
 
     For adapters whose calls may wait for the list. Also tells the request which cookies came.
 

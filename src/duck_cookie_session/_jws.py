@@ -16,9 +16,9 @@ class Flaw(Enum):
 
     TOO_LONG = "too long"
     MALFORMED = "malformed"
-    """No compact JWS, whose header and payload are JSON objects without a name twice."""
+    """Not a compact JWS whose header and payload are JSON objects with unique names."""
     SPELLING = "no base64url"
-    """Or another spelling of it than the one that is ours."""
+    """Or not in its canonical spelling."""
     CRITICAL = "critical header"
     """It needs what we don't know (`crit`)."""
 

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,26 @@ def test_a_list_that_is_false_is_a_list(clock: Clock) -> None:
             app = CookieSessionMiddleware(view(lambda s: s.update(a=1)), settings, connector)
             assert header(run(app), "set-cookie")
             assert connector.revocations.asked == ["lookup"]  # type: ignore[attr-defined]
+
+
+def test_what_is_told_of_events_may_be_anything_that_can_be_called(
+    tmp_path: Path, clean_process: None
+) -> None:
+    @dataclass  # which has no hash
+    class Told:
+        kinds: list[str] = field(default_factory=list)
+
+        def __call__(self, event: Any) -> None:
+            self.kinds.append(event.kind.name)
+
+    told = Told()
+    app = CookieSessionMiddleware(
+        view(lambda session: session.update(user="alice")),
+        make_settings(session_dir=str(tmp_path), on_event=told),
+    )
+    run(app)
+    get_session_storage_connector().delete_subject("alice")
+    assert told.kinds
 
 
 def test_the_connector_of_the_process_is_the_middlewares(

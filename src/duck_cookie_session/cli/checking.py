@@ -86,7 +86,7 @@ def _bytes(secret: str | bytes) -> int:
 def weakness(secret: bytes) -> str | None:
     """What makes a secret look guessable, else None. Long enough is taken for granted."""
     if len(set(secret)) == 1:
-        return "is one byte again and again"
+        return "repeats a single byte"
     if len(set(secret)) < 12:
         return f"has only {len(set(secret))} different bytes"
     if any(word in secret.lower() for word in PLACEHOLDERS):

@@ -41,7 +41,8 @@ def check_device(settings: SessionSettings) -> Iterator[Finding]:
     )
     if age > LONG:
         yield note(
-            "proof", f"good for {duration(age)}: so long has a thief of all cookies; 600 is safer"
+            "proof",
+            f"good for {duration(age)}: that is how long a thief of all cookies has; 600 is safer",
         )
     elif age <= RENEWED_BEFORE:
         yield note(

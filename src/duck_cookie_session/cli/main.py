@@ -79,7 +79,7 @@ COMMANDS: dict[str, Command] = {
     "keygen": Command(tokens.keygen, "make a secret", ("{program} keygen",), own=False),
     "inspect": Command(
         tokens.inspect,
-        "say what a token, or a cookie of a device, on standard input holds and if it is accepted",
+        "show what the token or device cookie on standard input holds, and whether it is accepted",
         ("{program} inspect < token.txt", "pbpaste | {program} inspect --json"),
     ),
     "revoke": Command(

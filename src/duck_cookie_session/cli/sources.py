@@ -24,7 +24,7 @@ from .users import DuckUsers, Users
 SECRETS = setting_name("secret_keys")
 DUCK_MODULE = "DUCK_SETTINGS_MODULE"
 NOT_OURS = ("SESSION_MANAGER",)
-"""What an environment may have besides: the desktop's, of the X Window System."""
+"""SESSION_ variables of others: X11 desktops set this one."""
 
 IN_MEMORY = (
     "The revocation list is in the memory of each process (MemoryRevocationList): it can't be "

@@ -22,7 +22,19 @@ from ..token.format import Claims, issued_at, open_token
 from ..token.keys import KeyRing
 from ..token.payload import key_sizes, unpack
 from .devices import inspect_device
-from .output import FOUND, GOOD, UsageError, complain, duration, moment, say, say_json, shown, table
+from .output import (
+    FOUND,
+    GOOD,
+    UNREACHABLE,
+    UsageError,
+    complain,
+    duration,
+    moment,
+    say,
+    say_json,
+    shown,
+    table,
+)
 from .sources import Source, find
 
 SECRET_BYTES = 24
@@ -64,7 +76,7 @@ def read_token() -> str:
         complain("paste the token and end with Enter")
         text = sys.stdin.readline()
     else:
-        # One character more than any cookie has shows that it is too long.
+        # More than any cookie has, which shows that it is too long.
         text = sys.stdin.read(2 * COOKIE_LIMIT)
     token = text.strip()
     if not token:
@@ -109,11 +121,13 @@ def inspect(arguments: argparse.Namespace) -> int:
         _add_data(facts, data, show_values=arguments.show_values)
         said, reason = _judge(source, token)
         facts["list"], facts["reason"] = said, reason
-        facts["accepted"] = reason is None and said != "unreachable"
+        facts["accepted"] = None if said == "unreachable" and reason is None else reason is None
     if arguments.json:
         say_json(facts)
     else:
         _print(facts, source.settings)
+    if facts["accepted"] is None:
+        return UNREACHABLE
     return GOOD if facts["accepted"] else FOUND
 
 

@@ -134,7 +134,7 @@ def _put(response: Any, headers: Iterable[tuple[str, str]]) -> None:
         if name != "Set-Cookie":
             response.set_header(name, value)
         elif cookie not in response.cookies:
-            # Else something wrote that cookie already; as Duck's own, leave it.
+            # Otherwise something has set that cookie already: leave it, as Duck does.
             response.cookies[cookie] = Written(value)
 
 

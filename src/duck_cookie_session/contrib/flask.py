@@ -89,7 +89,8 @@ class CookieSessionInterface(SessionInterface):
 
     `CookieSessionInterface(app)` and `init_app(app)` read `app.config`, refuse a wrong value there
     and become `app.session_interface`. Set as that by hand, the interface reads it at the first
-    request, and can't serve SESSION_DEVICE_BINDING. Either way it is read again when it changes.
+    request, and can't serve SESSION_DEVICE_BINDING. Either way it is read again when it changes,
+    but for the list.
 
     Args:
         app: the application.

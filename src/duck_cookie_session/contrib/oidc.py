@@ -109,7 +109,7 @@ class LogoutReceiver:
         self._keys = ProviderKeys(keys, self._now)
 
     def remember(self, session: Session, claims: Mapping[str, Any]) -> None:
-        """Put into the session by what the provider will name it, at the callback of a login.
+        """Store what the provider will later name the session by; for the callback of a login.
 
         Those are two keys of 22 characters each, digests of the issuer and of `sid` or `sub`.
 
@@ -189,7 +189,7 @@ class LogoutReceiver:
                 wrong = LogoutReason.KEYS_UNAVAILABLE
         if wrong is not None:
             raise LogoutRefused(wrong)
-        # Noted, an id is remembered for `absolute_age + clock_skew` from then.
+        # Once noted, an id is kept for `absolute_age + clock_skew`.
         return judge(
             token.claims,
             issuer=self.issuer,

@@ -46,7 +46,7 @@ class BoundTour:
     def bind(self) -> str:
         answer = self.browser.post(self.one, "/login", {"name": "ada"})
         status = self.browser.register(self.one, answer)
-        expect(status == 200, f"the registration was answered {status or 'by no offer'}")
+        expect(status == 200, f"registration: {status or 'none was offered'}")
         expect(self.browser.state(self.one)["device_bound"], "it is not bound")
         self.bound_at = time.monotonic()
         page = self.browser.get(self.one, "/").text

@@ -231,7 +231,7 @@ class Connections:
             if not is_cluster(client):
                 raise
             # redis-py's: one task learns of the nodes anew and closes what another writes to.
-            raise NotConnected("the connection was closed beside this call") from error
+            raise NotConnected("another task closed the connection during this call") from error
 
     def _replicate(self, client: Any, step: Replicated, scope: bytes) -> list[Any]:
         """A command and WAIT, written in one go, so that no other connection gets in between."""

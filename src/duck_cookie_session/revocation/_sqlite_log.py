@@ -26,7 +26,7 @@ def make_room(path: str, log: tuple[int, int]) -> None:
         path: of the log.
         log: its inode and device; another one is left alone.
     """
-    # Where it fails, as on a full disk, the log grows as it would have, and the commit tells.
+    # On a full disk the log just grows as before, and the commit reports the error.
     with contextlib.suppress(OSError), open(path, "r+b", buffering=0) as file:  # noqa: PTH123  # a text
         found = os.fstat(file.fileno())
         if (found.st_ino, found.st_dev) == log and _reaches(file, found.st_size - _FREE):

@@ -21,7 +21,7 @@ from types import TracebackType
 
 try:
     import fcntl
-except ImportError:  # Windows: there a file that is open can't be removed either
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # the way to say that a module is not there
 
 
@@ -29,7 +29,7 @@ _GIVE_WAY = 0.001  # seconds; about as long as a write
 
 
 class Turn:
-    """One turn, from its begin to `end`, which may be called twice; or none, where none was had."""
+    """One turn, from its beginning to `end()`; empty if no turn could be had."""
 
     __slots__ = ("_descriptor",)
 
@@ -71,7 +71,7 @@ class Queue:
     def turn(self) -> Turn:
         """Wait for a turn, as long as patience lasts; raises nothing."""
         if fcntl is None or (self._late is not None and self._late.is_alive()):
-            return Turn(None)  # the second: one that waits to see it stuck is enough
+            return Turn(None)  # our waiter is still stuck in line; one is enough
         if self._others:
             time.sleep(_GIVE_WAY)
         try:

@@ -35,7 +35,7 @@ def bind_steps(opened: Opened, standing: Standing) -> Steps[tuple[Opened, bool]]
     """Bind a session to the key whose proof came with it, unless it is bound already.
 
     Returns:
-        It, without the proof where that is of another key; and whether it was bound just now.
+        The token, without its proof if that is for another key; and whether it was bound just now.
     """
     if not opened.bound_to(standing):
         bound: int | None = yield CompareAndRaise(opened.device_scope, 0, value=opened.proven)

@@ -12,7 +12,7 @@ NAMES = (
     *(setting_name(spec.name) for spec in fields(SessionSettings)),
     *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SESSION_STORAGE", "SESSION_ENGINE"),
 )
-"""What the list and the tokens go by, and what names the engine."""
+"""The settings that the library reads."""
 
 
 def nearest(name: str, known: Iterable[str] = NAMES) -> str:
@@ -26,7 +26,7 @@ def nearest(name: str, known: Iterable[str] = NAMES) -> str:
 def unknown(
     names: Iterable[str], framework: Iterable[str] = (), *, alike: float = 0
 ) -> dict[str, str]:
-    """Those that begin with SESSION_ and that nothing goes by, each with the nearest that there is.
+    """Names with SESSION_ that nothing reads, each with the nearest known one.
 
     Args:
         names: the names of settings that were given.

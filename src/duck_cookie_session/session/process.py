@@ -110,17 +110,17 @@ def get_session_storage_connector() -> SessionStorageConnector:
             settings, storage = globals.configured
         else:
             # Of those with one and the same settings any will do: an application built twice.
-            same = {
-                made.settings: (made, user) for made, user in _registered.items() if made.is_open
-            }
-            served = list(same.values())
+            served: list[tuple[SessionStorageConnector, str]] = []
+            for made, user in _registered.items():
+                if made.is_open and all(made.settings != other.settings for other, _ in served):
+                    served.append((made, user))
             if len(served) > 1:
                 users = ", ".join(
                     f"{user} (cookie {made.settings.cookie_name!r})" for made, user in served
                 )
                 raise InvalidSettings(
-                    f"This process has several session connectors: {users}. Make the one that is "
-                    "meant yourself, hand it to its adapter as connector=..., and call its methods "
+                    f"This process has several session connectors: {users}. Build the one you mean "
+                    "yourself, hand it to its adapter as connector=..., and call its methods "
                     "(under Django, call contrib.django.get_connector())."
                 )
             if served:

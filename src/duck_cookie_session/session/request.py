@@ -131,7 +131,7 @@ class RequestSession:
         cookie = self._cookie
         if callable(cookie):
             cookie = self._cookie = cookie()
-        # As long as an id is no token, and it must never be taken for an id.
+        # A text of an id's length is never a token, and must not be taken for an id.
         return None if type(cookie) is str and len(cookie) == ID_CHARACTERS else cookie
 
     # Asking the list.

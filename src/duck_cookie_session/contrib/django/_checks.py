@@ -36,7 +36,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_names(**_: Any) -> list[CheckMessage]:
-    """No name is one of ours but for its spelling."""
+    """Warn of names that look like a misspelling of a setting."""
     if django_settings.SESSION_ENGINE != ENGINE:
         return []
     return [

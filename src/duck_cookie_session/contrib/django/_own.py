@@ -1,4 +1,4 @@
-"""What sessions can do here and Django's can't, by the names that it has everywhere."""
+"""What these sessions can do and Django's can't, under the names used with every framework."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class OwnCalls(ABC):
         await asupersede(self._request, await self._aget_session())
 
     def delete_other_sessions(self) -> None:
-        """Revoke every other session of this user; what a password change calls.
+        """Revoke every other session of this subject; what a password change calls.
 
         Raises:
             SessionError: nobody is logged in, or the response has started.
