@@ -105,11 +105,10 @@ class Queue:
         waiting = threading.Thread(target=_wait, args=(descriptor, had), daemon=True)
         try:
             waiting.start()
+            had.result(self._patience)
         except RuntimeError:  # no more threads, or the interpreter is ending
             os.close(descriptor)
             return False
-        try:
-            had.result(self._patience)
         except TimeoutError:
             if had.cancel():
                 self._late = waiting
