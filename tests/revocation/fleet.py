@@ -563,9 +563,20 @@ class Judge:
         if event.kind == "save" and event.group is not None:
             yield from (found for found in self.by_scope[event.group] if found.for_good)
 
+    def forgotten(self, found: Revocation, saved: Event) -> bool:
+        """Whether a group's end was lost with the list before a token was sealed.
+
+        A list that lost everything refuses what was sealed before, and knows no ended names.
+        """
+        return found.kind == "group" and any(
+            found.event.began <= until and began <= saved.ended for began, until in self.lost
+        )
+
     def must_be_refused(self, token: Token, event: Event, *, fresh: bool) -> Revocation | None:
         """A revocation that had returned before `event` began, and is about this token."""
         for found in self.revocations_of(token):
+            if found.for_good and self.forgotten(found, token.made_by):
+                continue
             about = found.for_good or token.since[found.kind] <= found.event.began
             grace = 0 if fresh or found.event.node == event.node else self.staleness[event.node]
             if found.certain and about and found.event.ended + int(grace * 1e9) <= event.began:
@@ -596,7 +607,10 @@ class Judge:
         wrong += [f"two winners: {count} for one token" for count in winners.values() if count > 1]
         for event in self.events:
             if event.outcome == "done" and any(
-                found.certain and found.event.ended <= event.began for found in self.ends_of(event)
+                found.certain
+                and found.event.ended <= event.began
+                and not self.forgotten(found, event)
+                for found in self.ends_of(event)
             ):
                 wrong.append(f"accepted though revoked: {event} into a group that had ended")
             text = event.token if event.kind == "read" else event.base

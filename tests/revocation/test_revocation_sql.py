@@ -390,10 +390,12 @@ def test_the_same_nonce_gets_the_same_answer_from_another_process_too(
 
 
 def test_expired_entries_go_by_themselves(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_list: MakeList, make_app: Any
 ) -> None:
     assert one_sql.clock is not None
+    app = make_app(cookie_name="of_its_own")  # others make entries in a year to come
     the_list = make_list(one_sql.url)
+    the_list.bind(app.settings)
     retention = app.settings.absolute_age + app.settings.clock_skew
     for _ in range(20):
         the_list.end(app.session())
