@@ -37,10 +37,7 @@ from tests.helpers.redis_fleet import (  # noqa: E402  # needs redis-py
     wait_for_replica,
     wait_until,
 )
-from tests.helpers.redis_server import (
-    RedisServer,  # needs redis-py
-    packaged,  # as above
-)
+from tests.helpers.redis_server import RedisServer, packaged  # noqa: E402  # needs redis-py
 
 SECRET = "Zk3v9qTpL0xWb7RmYc2HsUfD8jNaGe5V"
 
