@@ -12,6 +12,7 @@ import struct
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -163,7 +164,7 @@ def _opened(node: Node, packed: bytes) -> Opened:
     """What a token with these data would be opened to, whatever its length."""
     live = node.connector.rules.open(node.start(a=1))
     assert isinstance(live, Opened)
-    return live._replace(data=packed)
+    return replace(live, data=packed)
 
 
 @pytest.mark.parametrize(("count", "deflate"), [(215, False), (700, True)])

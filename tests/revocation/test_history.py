@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +323,7 @@ def test_bound_again_everything_stays(make_list: MakeList, clock: Clock) -> None
     before = the_list.lookup((SCOPES.everything,))
     clock.tick(5)
     the_list.bind(SETTINGS)
-    assert standing_of(the_list) == before._replace(now=before.now + 5_000_000)
+    assert standing_of(the_list) == replace(before, now=before.now + 5_000_000)
 
 
 def test_the_warning_of_a_new_list(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -1072,7 +1073,7 @@ def test_a_reused_answer_older_than_the_token_refuses_nothing(
     session.supersede()
     session.save()
     ((scopes, before),) = [(s, k) for s, k in revocations.known.items() if len(s) == 2]
-    revocations.known[scopes] = before._replace(epochs=(before.epochs[0] + 5, 0))
+    revocations.known[scopes] = replace(before, epochs=(before.epochs[0] + 5, 0))
     revocations.reuses = True
     assert node.read(session.session_key) == {"a": 1}
     assert revocations.lookups[-2:] == [(2, False), (2, True)]
@@ -1144,7 +1145,7 @@ def test_a_logout_of_everybody_that_cannot_be_is_an_error(
     rules = node.connector.rules
     known = rules.open(node.start(user=1))
     assert isinstance(known, Opened)
-    forged = known.claims._replace(everything_epoch=everything)
+    forged = replace(known.claims, everything_epoch=everything)
     node.read(seal_token(rules.ring, forged, known.data, rules.now_ms() // 1000))
     token = other.start(user=1)
     assert other.read(token) is not None

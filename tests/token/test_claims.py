@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ VISITOR = Claims(
     bytes(range(16)), created_ms=1000, expires_ms=61_000, lifetime_ms=60_000, birth=0x123456789ABCDE
 )
 GROUPS = ((b"a" * 16, 0), (b"b" * 16, 1), (b"c" * 16, 0), (b"d" * 16, MOST))
-FULL = VISITOR._replace(
+FULL = replace(
+    VISITOR,
     browser_length=True,
     checkpoint=2,
     reach=3,
@@ -102,11 +104,11 @@ def test_a_visitor_takes_42_bytes_before_anything_was_revoked_and_56_after(node:
     ids=lambda value: str(value)[:40],
 )
 def test_each_field(changed: dict[str, Any], flags: int, tail: str) -> None:
-    claims = VISITOR._replace(birth=0)._replace(**changed)
+    claims = replace(replace(VISITOR, birth=0), **changed)
     written = write_claims(claims, deflated=False)
     assert written == laid_out(flags, tail)
     if claims.authenticated_ms == claims.created_ms:  # said by its absence
-        claims = claims._replace(authenticated_ms=None)
+        claims = replace(claims, authenticated_ms=None)
     assert reading(written) == claims
 
 
@@ -119,7 +121,8 @@ def test_all_fields_in_their_order() -> None:
 
 
 def test_times_and_lifetime_at_their_largest() -> None:
-    largest = FULL._replace(
+    largest = replace(
+        FULL,
         session_id=b"\xff" * 16,
         created_ms=(2**40 - 1) * 1000,
         expires_ms=2**48 - 1,
@@ -189,7 +192,7 @@ REFUSED = {
 @pytest.mark.parametrize("plain", REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_never_written(plain: bytes) -> None:
     refused(plain)
-    assert reading(laid_out(0)) == VISITOR._replace(birth=0)
+    assert reading(laid_out(0)) == replace(VISITOR, birth=0)
 
 
 @given(st.integers(0, 2047), st.binary(max_size=120))

@@ -7,6 +7,7 @@ import itertools
 import string
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,7 +177,7 @@ def sealed(plain: bytes) -> str:
     return RING.encrypt(plain, AT).decode().rstrip("=")
 
 
-FULL = CLAIMS._replace(subject="anna", session_epoch=1, subject_epoch=2)
+FULL = replace(CLAIMS, subject="anna", session_epoch=1, subject_epoch=2)
 PLAIN = RING.decrypt(_padded(seal_token(RING, FULL, b"", AT)))[0]  # type: ignore[index]  # it opens
 
 
@@ -231,7 +232,7 @@ def test_a_session_of_400_packed_bytes_fits_690_characters(node: Node) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 255, 256, 2800])
 def test_subjects_of_any_length(length: int) -> None:
-    claims = CLAIMS._replace(subject="s" * length)
+    claims = replace(CLAIMS, subject="s" * length)
     assert open_token(RING, seal_token(RING, claims, b"data", AT)) == (claims, b"data", 0)
 
 

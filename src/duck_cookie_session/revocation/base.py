@@ -97,7 +97,8 @@ class Binding:
     keeps_birth: bool
 
 
-class Standing(NamedTuple):
+@dataclass(slots=True)  # not frozen, as Claims
+class Standing:
     """What stands in a list for one application: the answer to a lookup, one atomic read.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from .._forks import watch_forks
 from ..settings import SessionSettings
-from ._history import History, Nonces, checkpoint_scope, microseconds, proves, warn_made_anew
+from ._history import History, Nonces, checkpoint_scope, later, microseconds, proves, warn_made_anew
 from .base import (
     LAST_EPOCH,
     PREFIX_BYTES,
@@ -75,11 +75,7 @@ class MemoryRevocationList(RevocationList):
         known = self._answers.get((scopes, checkpoint))
         if known is None:
             known = self._find(scopes, checkpoint)
-        epochs, made, latest, birth, newest, reach, asked_reach = known
-        now = int(self._clock() * 1_000_000)
-        if now < latest:
-            now = latest
-        return Standing(epochs, made, now, birth, newest, reach, asked_reach)
+        return later(known, int(self._clock() * 1_000_000))
 
     def _find(self, scopes: tuple[bytes, ...], checkpoint: int) -> Standing:
         """What stands, its time being the latest that was given out or purged at."""

@@ -20,6 +20,7 @@ from ._history import (
     Kept,
     Nonces,
     checkpoint_scope,
+    later,
     microseconds,
     proves,
     warn_made_anew,
@@ -103,11 +104,7 @@ class SQLiteRevocationList(RevocationList):
             found = self._reader.read(self._find, scopes, checkpoint)
             if found is None:
                 raise explain(self._path, OSError("the file was replaced just now"))
-        epochs, made, latest, birth, newest, reach, asked_reach = found
-        now = int(self._clock() * 1_000_000)
-        if now < latest:
-            now = latest
-        return Standing(epochs, made, now, birth, newest, reach, asked_reach)
+        return later(found, int(self._clock() * 1_000_000))
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""

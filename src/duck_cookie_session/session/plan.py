@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from .values import Expiry
 
@@ -17,7 +17,8 @@ class Need(Enum):
     REISSUE = "a token, for nothing but a later expiry or a newer secret"
 
 
-class Plan(NamedTuple):
+@dataclass(slots=True)  # not frozen, as Claims
+class Plan:
     """What one response needs, with what was packed to find out.
 
     Attributes:

@@ -299,7 +299,8 @@ class RequestSession:
         """
         seals = self.rules.seals
         if seals is not None:
-            before, now_ms = self.base and self.base.claims, self.rules.now_ms()
+            before = None if self.base is None else self.base.claims
+            now_ms = self.rules.now_ms()
             self.device_headers = headers_after_save(
                 seals, before, saved, self.cookies, self.device_headers, now_ms
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._log import logger
 from ..errors import (
     InvalidArgument,
@@ -135,7 +137,7 @@ def save_as_new_steps(request: RequestSession, data: Data) -> Steps[None]:
     if plan.need is Need.NOTHING and isinstance(request.found, Refusal):  # ended moments ago
         raise request.rules.revoked(request.found.reason, request.found.session_id)
     yield from plan_steps(
-        request, data, plan._replace(session_id=new_session_id(), ends_loaded=False)
+        request, data, replace(plan, session_id=new_session_id(), ends_loaded=False)
     )
 
 

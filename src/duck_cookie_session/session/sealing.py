@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import Reason, RevocationListUnavailable, SessionExpired, SessionTooLarge
 from ..revocation.base import LAST_EPOCH, RevocationList, Standing
 from ..token.format import Claims, seal_token
@@ -57,7 +59,7 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     claims = _claims(rules, base, plan, epochs, standing, now_ms)
     if base is not None and regroups:
         # Earlier tokens of the session would not be ended with its new groups.
-        _sealed(rules, claims._replace(session_epoch=LAST_EPOCH), plan, now_ms)  # does it fit?
+        _sealed(rules, replace(claims, session_epoch=LAST_EPOCH), plan, now_ms)  # does it fit?
         standing = yield from _supersede_steps(rules, base, asked, standing)
         epochs = _epochs(standing, asked, scopes)
         claims = _claims(rules, base, plan, epochs, standing, now_ms)
@@ -114,7 +116,7 @@ def refuse_without_room(rules: Rules, base: Opened) -> None:
     limit = rules.settings.max_cookie_bytes
     if len(base.token) + rules.line_bytes + _NUMBERS_CHARACTERS > limit:
         named = LAST_EPOCH if base.claims.birth else 0
-        claims = base.claims._replace(session_epoch=LAST_EPOCH, checkpoint=named, reach=named)
+        claims = replace(base.claims, session_epoch=LAST_EPOCH, checkpoint=named, reach=named)
         _sealed(rules, claims, Plan(Need.TOKEN, base.data), rules.now_ms())
 
 
@@ -130,8 +132,8 @@ def _supersede_steps(
     try:
         after: Standing = yield Lookup(asked, base.claims.checkpoint)
     except RevocationListUnavailable:  # the browser needs another token all the same
-        return standing._replace(
-            epochs=(standing.epochs[0], base.claims.session_epoch, *standing.epochs[2:])
+        return replace(
+            standing, epochs=(standing.epochs[0], base.claims.session_epoch, *standing.epochs[2:])
         )
     reason = rules.judge(base, after)
     if reason is not None:
@@ -298,7 +300,7 @@ def _unasked(
     if last is None:
         raise error
     epochs = (last.epochs[0], *(0 for _ in asked[1:]))
-    return last._replace(epochs=epochs)
+    return replace(last, epochs=epochs)
 
 
 def _refuse_expired(rules: Rules, base: Opened, now_ms: int, *, renewed: bool) -> None:

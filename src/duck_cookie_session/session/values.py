@@ -80,12 +80,13 @@ def subject_text(value: object, what: str = "A subject") -> str | None:
     """
     if value is None or (type(value) is str and len(value) <= COOKIE_LIMIT):
         return value
-    if type(value) is not int and stored_type(type(value)) in (str, int, UUID):
-        value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
-    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
-        raise InvalidArgument(
-            f"{what} is of type {type(value).__name__}; it must be a str, an int or a UUID."
-        )
+    if type(value) is not int:
+        if stored_type(type(value)) in (str, int, UUID):
+            value = as_stored(value)  # a subclass may have a text of its own, as enumerations have
+        if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+            raise InvalidArgument(
+                f"{what} is of type {type(value).__name__}; it must be a str, an int or a UUID."
+            )
     if isinstance(value, int) and abs(value) >= _TOO_LONG:
         # Also spares str() a number longer than Python turns into text (4,300 digits).
         raise InvalidArgument(f"{what} is a number that no cookie can hold.")

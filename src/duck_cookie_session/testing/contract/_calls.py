@@ -30,7 +30,7 @@ class Calls(Part):
         found = the_list.lookup((app.session(), app.group(), app.everything))
         assert found.epochs == found.made == (0, 0, 0)
         assert 0 < found.birth <= LAST_EPOCH
-        assert found[4:] == (found.birth, 0, 0)  # checkpoint, reach, asked_reach
+        assert (found.checkpoint, found.reach, found.asked_reach) == (found.birth, 0, 0)
         assert the_list.lookup((app.everything,)).birth == found.birth
 
     def test_a_lookup_takes_as_many_scopes_as_it_should(
@@ -89,7 +89,7 @@ class Calls(Part):
         epoch = the_list.raise_epoch(app.everything)
         found = the_list.lookup((app.everything,), checkpoint=7)
         assert found.epochs == (epoch,)
-        assert found[3:] == (0, 0, 0, 0)
+        assert (found.birth, found.checkpoint, found.reach, found.asked_reach) == (0, 0, 0, 0)
 
     # Raising.
 
