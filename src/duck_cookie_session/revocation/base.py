@@ -39,12 +39,11 @@ LAST_EPOCH = 2**53 - 1
 """The epoch of an ended session; nothing passes it. It fits a double, so any server can hold it."""
 
 PREFIX_BYTES = 8
+CHECKPOINT_SECONDS = 10
 
 MOST_SCOPES = 13
 """Most scopes of one lookup: everything, session, subject, device and four groups of the loaded
 token; subject and four groups of the one that is to be sealed."""
-
-CHECKPOINT_SECONDS = 10
 
 
 class Scopes:
