@@ -20,7 +20,7 @@ from .errors import (
     SessionTooLarge,
 )
 from .session.overlay import Data
-from .session.plan import Need
+from .session.plan import NOTHING, Need
 from .session.planning import make_plan
 from .session.request import RequestSession
 from .session.revoking import end_steps
@@ -125,7 +125,7 @@ def respond_steps(request: RequestSession, data: Data, *, failed: bool) -> Steps
     except (SessionSerializationError, InvalidArgument):
         # Saving says what is wrong.
         return _keeping_logout(request, data, save_steps(request, data))
-    if plan.need is Need.NOTHING:
+    if plan is NOTHING:
         return None
     if plan.need is Need.DELETE and request.base is None:
         request.delete_cookie(data)

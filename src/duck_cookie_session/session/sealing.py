@@ -202,7 +202,7 @@ def _scopes(
     """What the new token will be judged by, and what the list is asked for now."""
     scopes = rules.scopes_of(plan.session_id, plan.subject, plan.groups)
     # Nobody knows a new id yet, so it need not be asked for: what stands for it is 0.
-    new = tuple(scope for scope in scopes if scope[-16:] != plan.session_id)
+    new = tuple([scope for scope in scopes if scope[-16:] != plan.session_id])
     if base is None:
         return scopes, new
     return scopes, (*base.scopes, *(scope for scope in new if scope not in base.scopes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import threading
 from collections.abc import Callable
@@ -12,12 +13,22 @@ import msgpack
 
 from tests.benchmarks import contenders, ours
 from tests.benchmarks.data import session_data
-from tests.benchmarks.measure import Contender, Options, calling, measure, row, same, table
+from tests.benchmarks.measure import (
+    Contender,
+    Options,
+    between,
+    calling,
+    measure,
+    row,
+    same,
+    table,
+)
 from tests.benchmarks.report import Section, Table
 
 NAME = "engine"
 WRITTEN, READ_SEEN, READ_NEW = "written", "read, token seen before", "read, token new to the node"
 WRITE_FLOOR, READ_FLOOR = "unpack, pack and Fernet alone", "Fernet and unpack alone"
+BETWEEN = "the same, after a session written each time"
 
 
 def run(options: Options) -> Section:
@@ -34,6 +45,13 @@ def run(options: Options) -> Section:
     ]
     nodes = {kind: node for kind in ("memory", "sqlite") if (node := ours.node(section, kind))}
     writes, reads = [floors[0]], [floors[1]]
+    if "memory" in nodes:
+        write, token = _writing(nodes["memory"]), nodes["memory"].encode_new(data)
+        other = functools.partial(write, token)
+        writes.append(
+            Contender(BETWEEN, between(lambda: codec.encode(msgpack.unpackb(packed)), other))
+        )
+        reads.append(Contender(BETWEEN, between(lambda: codec.decode(bare), other)))
     for kind, node in nodes.items():
         token = node.encode_new(data)
         writes.append(Contender(f"{WRITTEN}, {kind}", calling(_writing(node), same(token))))
