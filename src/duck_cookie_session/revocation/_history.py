@@ -164,19 +164,6 @@ class Kept(NamedTuple):
         return Standing(epochs, made, now, history.birth, history.checkpoint, history.clock, reach)
 
 
-def later(standing: Standing, now: int) -> Standing:
-    """What stands, at a later time in microseconds; an earlier one changes nothing."""
-    return Standing(
-        standing.epochs,
-        standing.made,
-        now if now > standing.now else standing.now,
-        standing.birth,
-        standing.checkpoint,
-        standing.reach,
-        standing.asked_reach,
-    )
-
-
 def proves(
     witness: Witness, history: History, *, everything: int, kept: int, now: int, retention: int
 ) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from .._forks import watch_forks
 from ..settings import SessionSettings
-from ._history import History, Nonces, checkpoint_scope, later, microseconds, proves, warn_made_anew
+from ._history import History, Nonces, checkpoint_scope, microseconds, proves, warn_made_anew
 from .base import (
     LAST_EPOCH,
     PREFIX_BYTES,
@@ -25,6 +25,7 @@ from .base import (
 _SWEPT_AT_ONCE = 20
 _PURGED_AT_ONCE = 1_000
 _REMEMBERED = 4_096  # answers, about 3 MB
+_BEHIND_US = 1_000_000  # an answer's time may be: what is judged by it are half minutes and more
 
 
 class MemoryRevocationList(RevocationList):
@@ -73,12 +74,11 @@ class MemoryRevocationList(RevocationList):
             self._begin_anew()
         scopes = tuple(scopes)  # which leaves a tuple as it is
         known = self._answers.get((scopes, checkpoint))
-        if known is None:
+        if known is None or not 0 <= self._clock() * 1_000_000 - known.now < _BEHIND_US:
             known = self._find(scopes, checkpoint)
-        return later(known, int(self._clock() * 1_000_000))
+        return known
 
     def _find(self, scopes: tuple[bytes, ...], checkpoint: int) -> Standing:
-        """What stands, its time being the latest that was given out or purged at."""
         prefix = scopes[0][:PREFIX_BYTES]
         with self._lock:
             epochs = made = tuple([self._epochs.get(scope, 0) for scope in scopes])
@@ -90,9 +90,9 @@ class MemoryRevocationList(RevocationList):
             if history.birth:
                 kept = self._epochs.get(checkpoint_scope(prefix, checkpoint), 0)
                 reach, asked_reach = history.clock, history.reach_of(checkpoint, kept)
-            latest = history.time(0)
+            now = history.time(microseconds(self._clock))
             found = Standing(
-                epochs, made, latest, history.birth, history.checkpoint, reach, asked_reach
+                epochs, made, now, history.birth, history.checkpoint, reach, asked_reach
             )
             if len(self._answers) >= _REMEMBERED:
                 self._answers.clear()

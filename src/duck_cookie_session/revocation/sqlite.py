@@ -20,7 +20,6 @@ from ._history import (
     Kept,
     Nonces,
     checkpoint_scope,
-    later,
     microseconds,
     proves,
     warn_made_anew,
@@ -104,7 +103,7 @@ class SQLiteRevocationList(RevocationList):
             found = self._reader.read(self._find, scopes, checkpoint)
             if found is None:
                 raise explain(self._path, OSError("the file was replaced just now"))
-        return later(found, int(self._clock() * 1_000_000))
+        return _later(found, int(self._clock() * 1_000_000))
 
     def raise_epoch(self, scope: bytes) -> int:
         """Raise to max(standing + 1, the list's clock); see `RevocationList.raise_epoch`."""
@@ -313,3 +312,16 @@ class SQLiteRevocationList(RevocationList):
         after, _, _ = sweep(writer.connection, prefix, start, _SWEPT_AT_ONCE, now - kept.retention)
         self._swept[prefix] = after or prefix
         return epoch
+
+
+def _later(standing: Standing, now: int) -> Standing:
+    """What stands, at a later time in microseconds; an earlier one changes nothing."""
+    return Standing(
+        standing.epochs,
+        standing.made,
+        now if now > standing.now else standing.now,
+        standing.birth,
+        standing.checkpoint,
+        standing.reach,
+        standing.asked_reach,
+    )

@@ -78,8 +78,8 @@ def plan_steps(request: RequestSession, data: Data, plan: Plan) -> Steps[None]:
             request.delete_cookie(data)
         elif plan.need is not Need.NOTHING:
             saved = yield from seal_steps(rules, base, plan)
-            if base is None and plan.subject is not None:
-                yield from _end_unproven_steps(request)
+            if plan.subject is not None and isinstance(request.found, Refusal):
+                yield from _end_unproven_steps(rules, request.found)
             request.take(saved)
     except SessionTooLarge:
         yield from _reissue_owed_steps(request)
@@ -102,11 +102,10 @@ def _refused_steps(
         yield from _reissue_owed_steps(request)  # only a group that it was to join has ended
 
 
-def _end_unproven_steps(request: RequestSession) -> Steps[None]:
+def _end_unproven_steps(rules: Rules, refused: Refusal) -> Steps[None]:
     """An owner who lost the device's key logs out, by a login, whoever has the cookie."""
-    found = request.found
-    if isinstance(found, Refusal) and found.reason is Reason.UNPROVEN and found.session_id:
-        yield from end_steps(request.rules, found.session_id)
+    if refused.reason is Reason.UNPROVEN and refused.session_id:
+        yield from end_steps(rules, refused.session_id)
 
 
 def _drop_loaded_steps(rules: Rules, base: Opened, plan: Plan) -> Steps[None]:
