@@ -135,3 +135,16 @@ def test_a_child_has_a_birth_of_its_own_even_when_the_clock_is_set_back(
     assert in_child[0] != before.birth
     assert in_child[1] == (0, 0)
     assert fork() == in_child  # the child forks: it is the parent then
+
+
+def test_an_answers_time_is_never_more_than_a_second_behind(app: Any, clock: Clock) -> None:
+    the_list = MemoryRevocationList(clock=clock)
+    the_list.bind(app.settings)
+    scopes = (app.everything, app.session())
+    for elapsed in (0.0, 0.4, 0.4, 0.4, 7.0, -3600.0, 0.4, 30.0):
+        clock.now += elapsed
+        behind = clock.now * 1_000_000 - the_list.lookup(scopes).now
+        assert -1 < behind < 1_000_000
+    raised = the_list.raise_epoch(scopes[1])
+    clock.now -= 3600
+    assert the_list.lookup(scopes).now == raised  # never behind a number that was given out
