@@ -130,7 +130,7 @@ def test_it_remembers_a_bounded_number_of_answers(make_sqlite):
     the_list.end(ended)
     for number in range(17_000):
         assert epochs_of(the_list, session(number), ended) == (0, LAST_EPOCH)
-    assert len(the_list._reader.known) <= 4_100
+    assert sum(len(reader.known) for reader in the_list._readers._all) <= 4_100
 
 
 def test_a_file_of_a_newer_format_is_refused(make_sqlite, directory):

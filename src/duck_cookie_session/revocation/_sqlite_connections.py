@@ -1,7 +1,7 @@
-"""The two connections of SQLiteRevocationList: one reads and remembers, one writes.
+"""The connections of SQLiteRevocationList: a few read and remember, one writes.
 
-Two, so that lookups never wait for a commit. SQLite tells the reader of every commit by another
-connection, so of our own writes too.
+So lookups never wait for a commit, nor threads that look something up for each other. SQLite tells
+a reader of every commit by another connection, so of our own writes too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ._sqlite_file import Database, explain, signature
 from ._sqlite_turns import Queue
 from .base import Standing
 
-_REMEMBERED = 4_096  # answers, about 3 MB
+_READERS = 4  # more threads at once wait for the interpreter's lock anyway
+_REMEMBERED = 4_096  # answers of one reader, about 3 MB
 _TRIES = 3
 _PATIENCE = 1.0  # seconds to wait for a turn; at most half of the time-out
 
@@ -150,6 +151,48 @@ class Reader(_Connection):
         self.known.clear()
         self._version = None
         super()._drop()
+
+
+class Readers:
+    """Readers for many threads: each takes one that is idle, the one that was used last.
+
+    All are here from the beginning, so that a fork can hold off whoever would open one.
+    """
+
+    def __init__(self, path: Path, busy_timeout: float) -> None:
+        self._all = [Reader(path, busy_timeout) for _ in range(_READERS)]
+        self._idle = self._all[:]
+
+    def read(self, find: Find, scopes: tuple[bytes, ...], checkpoint: int) -> Standing | None:
+        """See `Reader.read`."""
+        try:
+            reader = self._idle.pop()
+        except IndexError:  # all in use, or taken by threads that a forked child does not have
+            return self._all[0].read(find, scopes, checkpoint)
+        try:
+            return reader.read(find, scopes, checkpoint)
+        finally:
+            self._idle.append(reader)
+
+    def forget(self) -> None:
+        """Ask the file again: what is asked of it has changed."""
+        for reader in self._all:
+            reader.forget()
+
+    def close(self) -> None:
+        """Close them; see `Reader.close`."""
+        for reader in self._all:
+            reader.close()
+
+    def hold(self) -> None:
+        """Close them and let nobody open one until `release`; see `Reader.hold`."""
+        for reader in self._all:
+            reader.hold()
+
+    def release(self) -> None:
+        """Go on."""
+        for reader in self._all:
+            reader.release()
 
 
 class Writer(_Connection):

@@ -24,7 +24,7 @@ from ._history import (
     proves,
     warn_made_anew,
 )
-from ._sqlite_connections import Reader, Writer
+from ._sqlite_connections import Readers, Writer
 from ._sqlite_file import Database, explain
 from ._sqlite_rows import (
     count,
@@ -80,7 +80,7 @@ class SQLiteRevocationList(RevocationList):
         self._path = Path(directory).absolute() / FILE_NAME
         self._clock = clock
         self._busy_timeout = busy_timeout
-        self._reader = Reader(self._path, busy_timeout)
+        self._readers = Readers(self._path, busy_timeout)
         self.timings: Timings = Timings()  # of raises; a lookup is a matter of microseconds
         self._writer = Writer(self._path, busy_timeout, self.timings.asked)
         self._swept: dict[bytes, bytes] = {}
@@ -90,17 +90,17 @@ class SQLiteRevocationList(RevocationList):
     def bind(self, settings: SessionSettings) -> None:
         """Also asks the file anew, which may lack something now; see `RevocationList.bind`."""
         super().bind(settings)
-        self._reader.forget()
+        self._readers.forget()
 
     def lookup(
         self, scopes: Sequence[bytes], *, checkpoint: int = 0, fresh: bool = True
     ) -> Standing:
         """What stands now; see `RevocationList.lookup`."""
         scopes = tuple(scopes)
-        found = self._reader.read(self._find, scopes, checkpoint)
+        found = self._readers.read(self._find, scopes, checkpoint)
         if found is None:
             self._begin(scopes[0][:PREFIX_BYTES])
-            found = self._reader.read(self._find, scopes, checkpoint)
+            found = self._readers.read(self._find, scopes, checkpoint)
             if found is None:
                 raise explain(self._path, OSError("the file was replaced just now"))
         return _later(found, int(self._clock() * 1_000_000))
@@ -238,16 +238,16 @@ class SQLiteRevocationList(RevocationList):
     def close(self) -> None:
         """Close the file once calls under way have ended; the next call opens it again."""
         self._writer.close()
-        self._reader.close()
+        self._readers.close()
 
     def before_fork(self) -> None:
         """Close the file, so that the child inherits nothing of it."""
         self._writer.hold()
-        self._reader.hold()
+        self._readers.hold()
 
     def after_fork(self) -> None:
         """Go on, in parent and child."""
-        self._reader.release()
+        self._readers.release()
         self._writer.release()
 
     def _find(
