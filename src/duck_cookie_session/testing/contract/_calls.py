@@ -18,6 +18,9 @@ from ...revocation.base import (
 from ._parts import RETENTION, Application, Part, needs, witness
 from ._programs import compare
 
+YEAR_2001 = 10**15
+"""In microseconds since 1970, which no clock in seconds or milliseconds has reached."""
+
 
 class Calls(Part):
     """Lookups, raises, compares and ends; plain and awaitable."""
@@ -49,6 +52,7 @@ class Calls(Part):
         assert not the_list.knows(stranger.prefix)
         the_list.lookup((app.everything,))
         assert the_list.knows(app.prefix)
+        assert not the_list.knows(stranger.prefix)
 
     def test_applications_stay_apart(
         self, the_list: RevocationList, app: Application, opened: Any
@@ -62,6 +66,8 @@ class Calls(Part):
         assert second.lookup((there,)).epochs == (0,)
         assert the_list.lookup((here, app.everything)).epochs == (LAST_EPOCH, 0)
         assert second.lookup((there,)).birth != the_list.lookup((here,)).birth
+        assert the_list.survey(app.prefix).entries == 1
+        assert second.survey(other.prefix).entries == 0
 
     def test_a_survey_counts(self, the_list: RevocationList, app: Application) -> None:
         the_list.raise_epoch(app.everything)
@@ -98,6 +104,7 @@ class Calls(Part):
     ) -> None:
         scope, other = app.session(), app.group()
         before = the_list.lookup((scope,)).now
+        assert YEAR_2001 < before < LAST_EPOCH, "the clock gives no microseconds since 1970"
         epochs = [the_list.raise_epoch(one) for one in (scope, other, scope, app.everything)]
         found = the_list.lookup((scope, other, app.everything))
         assert [before, *epochs, found.now] == sorted({before, *epochs, found.now}) or (

@@ -10,7 +10,7 @@ from ._many import Many
 from ._parts import Part
 
 
-class RevocationListContract(Calls, History, Many):
+class RevocationListContract(Many, History, Calls):  # the last of them is collected first
     """Tests of one list; subclass it, name the subclass `Test...`, and write `opener`.
 
     Attributes:
