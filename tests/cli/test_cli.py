@@ -651,6 +651,8 @@ def test_check_says_what_to_change(
     assert outcome.findings[what] == level
     assert outcome.code == (1 if level == "bad" else 0)
     assert value not in outcome.out or name != "secret_keys"
+    if what in ("Secure", "HttpOnly"):  # in the words that settings have, whatever the framework
+        assert f"{setting_name(name)} = True" in outcome.out
 
 
 def test_check_before_the_first_request_gates_a_deployment(
@@ -796,10 +798,30 @@ def test_check_of_lists_of_other_kinds(run: Run, monkeypatch: pytest.MonkeyPatch
         assert run("check", "--json").findings["durable"] == level
 
 
+def test_check_says_how_long_an_answer_takes_without_connecting(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FarList.asked = 0
+    monkeypatch.setenv("SESSION_STORAGE", f"{__name__}.FarList")
+    monkeypatch.setattr("time.perf_counter", lambda: FarList.spent[FarList.asked])
+    assert "FarList, answered in 0.4 ms\n" in run("check").out
+
+
 class KeptList(MemoryRevocationList):
     """A list of somebody else's, which says that it is kept."""
 
     persistent = True
+
+
+class FarList(KeptList):
+    """A list that takes 241 ms to be reached, and 0.4 ms to answer."""
+
+    asked = 0
+    spent = (0, 0.241, 0.2414, 0.2418)
+
+    def knows(self, prefix: bytes) -> bool:
+        FarList.asked += 1
+        return False
 
 
 class ForgetfulList(MemoryRevocationList):
@@ -1074,6 +1096,7 @@ def test_help_shows_examples_and_exit_codes(run: Run) -> None:
         "check",
     ):
         assert "example:" in run(command, "--help").out
+    assert "SESSION_SECRET_KEYS" not in run("keygen", "--help").out  # it goes by no settings
     assert run().code == 2
     assert run("fly").code == 2
 

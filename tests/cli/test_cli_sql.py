@@ -101,3 +101,6 @@ def test_the_schema_is_what_the_list_uses(
     statements = [text for text in printed.split(";") if text.strip()]
     assert len(statements) == 2
     one_sql.execute(*statements)
+    needed = printed.splitlines()[0]
+    assert needed.startswith("-- ")  # psql and mariadb take the whole text
+    assert all(right in needed for right in ("SELECT", "INSERT", "UPDATE", "DELETE"))

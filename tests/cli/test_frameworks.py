@@ -106,6 +106,21 @@ def test_flask_notes_a_misspelt_name(tmp_path: Path, flask_sessions: Callable[..
     assert "the nearest is SESSION_REFRESH_EACH_REQUEST" in checked.stdout
 
 
+def test_an_address_that_the_list_does_not_use_is_found(
+    tmp_path: Path, flask_sessions: Callable[..., Any]
+) -> None:
+    app = flask_app(tmp_path, SESSION_COOKIE_SECURE=True)
+    app.config["SESSION_REVOCATION_URL"] = "postgresql://shop:from-the-vault@db.internal/shop"
+    for _ in range(2):  # before the first request, and after it
+        checked = flask_sessions(app, "check")
+        assert checked.exit_code == 1
+        assert "SESSION_STORAGE = 'duck_cookie_session.revocation.sql." in checked.stdout
+        assert "from-the-vault" not in checked.stdout
+        app.test_client().get("/login")
+    app.config["SESSION_REVOCATION_URL"] = "redis://list.internal"
+    assert "duck_cookie_session.revocation.redis." in flask_sessions(app, "check").stdout
+
+
 def test_flask_with_a_connector_of_its_own_goes_by_that(
     tmp_path: Path, flask_sessions: Callable[..., Any]
 ) -> None:

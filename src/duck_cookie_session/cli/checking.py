@@ -16,7 +16,7 @@ from ..settings import SessionSettings, is_sql_url, secret_bytes
 from .devices import check_able, check_device
 from .findings import Finding, bad, good, note
 from .output import FOUND, GOOD, UsageError, duration, moment, say, say_json, shown
-from .sources import Source, find
+from .sources import REDIS_LIST, SQL_LIST, Source, find
 
 # Of six characters and more: shorter ones stand in one random secret of some ten thousand.
 PLACEHOLDERS = (b"change", b"secret", b"password", b"insecure", b"example", b"xxxxxx", b"123456")
@@ -106,11 +106,11 @@ def check_cookie(settings: SessionSettings) -> Iterator[Finding]:
     if settings.cookie_secure:
         yield good("Secure", "set")
     else:
-        yield bad("Secure", "missing: the cookie travels over plain HTTP; cookie_secure=True")
+        yield bad("Secure", "missing: it travels over plain HTTP; SESSION_COOKIE_SECURE = True")
     if settings.cookie_httponly:
         yield good("HttpOnly", "set")
     else:
-        yield bad("HttpOnly", "missing: scripts can read the cookie; cookie_httponly=True")
+        yield bad("HttpOnly", "missing: scripts can read it; SESSION_COOKIE_HTTPONLY = True")
     if settings.cookie_samesite in ("Lax", "Strict"):
         yield good("SameSite", settings.cookie_samesite)
     elif settings.cookie_samesite == "None":
@@ -163,15 +163,30 @@ def check_size(settings: SessionSettings) -> Finding:
     text = f"up to {largest:,} bytes of ours beside your other headers"
     if largest + USUAL_HEADERS <= SMALLEST_BUFFER:
         return good("head", text)
+    fits = SMALLEST_BUFFER - USUAL_HEADERS - OTHER_HEADERS - len("Set-Cookie: \r\n")
     return note(
         "head",
         f"{text}: a proxy whose buffer is smaller answers 502 (nginx: proxy_buffer_size 8k), or "
-        f"set max_cookie_bytes to {SMALLEST_BUFFER - USUAL_HEADERS - OTHER_HEADERS - 14:,} or less",
+        f"set SESSION_MAX_COOKIE_BYTES to {fits:,} or less",
+    )
+
+
+def check_address(source: Source) -> Iterator[Finding]:
+    """Whether a shared list has an address, and another list is used."""
+    url, storage = source.settings.revocation_url, source.storage
+    if url is None or not (isinstance(storage, type) and issubclass(storage, SQLiteRevocationList)):
+        return
+    yield bad(
+        "address",
+        "a database or Redis is set (SESSION_REVOCATION_URL, Django: SESSION_REVOCATION_DATABASE) "
+        "and not used: the list is an SQLite file, and other machines are told of no logout; "
+        f"SESSION_STORAGE = {(SQL_LIST if is_sql_url(url) else REDIS_LIST)!r}",
     )
 
 
 def check_list(source: Source) -> Iterator[Finding]:
     """The revocation list: reachable, durable, not evicting, how full. Makes nothing in it."""
+    yield from check_address(source)
     missing = source.missing_file()
     if missing is not None:
         from .sqlite_checks import check_place
@@ -196,8 +211,10 @@ def check_list(source: Source) -> Iterator[Finding]:
 
 def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
     revocations, settings = connector.revocations, connector.settings
+    prefix = connector.rules.scopes.prefix
+    known = revocations.knows(prefix)  # a lookup would draw a birth
     started = time.perf_counter()
-    known = revocations.knows(connector.rules.scopes.prefix)  # a lookup would draw a birth
+    revocations.knows(prefix)  # the first time it connected as well
     took = (time.perf_counter() - started) * 1000
     yield good("list", f"{type(revocations).__name__}, answered in {took:.1f} ms")
     if settings.device_binding == "offer":
@@ -232,7 +249,7 @@ def _check_reachable(connector: SessionStorageConnector) -> Iterator[Finding]:
             "have others",
         )
         return
-    survey = revocations.survey(connector.rules.scopes.prefix)
+    survey = revocations.survey(prefix)
     yield growth(survey, settings.absolute_age + settings.clock_skew, time.time())
 
 

@@ -44,7 +44,8 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def sql_schema(arguments: argparse.Namespace) -> int:
-    """Print the tables of SQLRevocationList."""
+    """Print the tables of SQLRevocationList, and what a user needs who may not make them."""
+    say("-- The user of the nodes needs SELECT, INSERT, UPDATE and DELETE on both tables.\n")
     say(schema(arguments.server))
     return GOOD
 
@@ -134,7 +135,7 @@ COMMANDS: dict[str, Command] = {
 
 
 PLAIN = ("sql-schema", "demo")
-"""Commands that go by no settings."""
+"""Commands that go by no settings and have nothing for programs."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -170,7 +171,7 @@ def add_commands(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n{shown}" + (f"\n\n{where}" if name not in PLAIN else ""),
+            epilog=f"example:\n{shown}" + (f"\n\n{where}" if own else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if own and framework is None:
