@@ -496,7 +496,35 @@ def test_a_list_of_your_own_passes_the_contract(tmp_path: Path) -> None:
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "lists.py").write_text(_code("own-list"), "utf-8")
     (tmp_path / "test_lists.py").write_text(_code("own-list-tests"), "utf-8")
-    _passes(tmp_path, r"2\d")
+    _passes(tmp_path, r"3\d")
+
+
+def test_a_list_of_your_own_serves_by_the_settings_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flask = pytest.importorskip("flask", reason="Flask is not installed (extra `flask`)")
+    from duck_cookie_session.cli.flask_command import sessions
+    from duck_cookie_session.contrib.flask import CookieSessionInterface
+
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "lists.py").write_text(_code("own-list"), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    app = flask.Flask("shop")
+    app.config.update(SECRET_KEY=SECRET, **_run("own-list-used"))
+    app.config["SESSION_DIR"] = str(tmp_path / "revocations")  # the one shown is root's to make
+    CookieSessionInterface(app)
+    app.add_url_rule("/in", view_func=lambda: flask.session.update(_user_id="alice") or "in")
+    app.add_url_rule("/who", "who", lambda: str(flask.session.get("_user_id")))
+    app.add_url_rule("/out", "out", lambda: flask.session.clear() or "out")
+    browser, thief = app.test_client(), app.test_client()
+    browser.get("/in")
+    thief.set_cookie("session", browser.get_cookie("session").value)
+    assert thief.get("/who").text == "alice"
+    browser.get("/out")
+    assert thief.get("/who").text == "None"
+    checked = app.test_cli_runner().invoke(sessions, ["check"])
+    assert "FolderRevocationList, answered in" in checked.output
 
 
 def test_the_list_of_your_own_is_short() -> None:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 
 from .._counting import Timings
+from .._forks import watch_forks
 from ._history import ABSENT, Entry, Nonces, checkpoint_scope, entry_range, proves
 from ._history import History as History
 from ._history import Kept as Kept
@@ -166,6 +167,7 @@ class BookRevocationList(RevocationList):
         self._took = self.timings.asked.add
         self._nonces = Nonces()
         self._nonces_lock = threading.Lock()
+        watch_forks(self)
 
     @abstractmethod
     def turn(self, prefix: bytes) -> AbstractContextManager[Book]:
@@ -254,3 +256,11 @@ class BookRevocationList(RevocationList):
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def before_fork(self) -> None:
+        """Hold off other threads, so that no lock is copied while held."""
+        self._nonces_lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on, in parent and child."""
+        self._nonces_lock.release()
