@@ -1,6 +1,7 @@
 """Configuration of Sphinx, and what the pages take from the source instead of repeating it.
 
-A page says `<!-- generated: NAME -->` where the text of `GENERATED[NAME]()` goes.
+A page says `<!-- generated: NAME -->` where the text of `GENERATED[NAME]()` goes. Up to
+`<!-- end -->` it says where that is found by whoever reads the page as a file.
 """
 
 from __future__ import annotations
@@ -111,7 +112,10 @@ GENERATED: dict[str, Callable[[], str]] = {
 def _put_in(app: Any, name: str, source: list[str]) -> None:
     del app, name
     source[0] = re.sub(
-        r"<!-- generated: ([\w ]+) -->", lambda found: GENERATED[found[1]](), source[0]
+        r"<!-- generated: ([\w ]+) -->.*?<!-- end -->",
+        lambda found: GENERATED[found[1]](),
+        source[0],
+        flags=re.DOTALL,
     )
 
 

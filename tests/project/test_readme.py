@@ -337,6 +337,22 @@ def test_sql_settings_make_one_list_of_many_nodes(
         node.close()
 
 
+def test_asgi_over_a_database(
+    clean_process: None, one_sql: SQLServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    testclient = pytest.importorskip("starlette.testclient", reason="Starlette is not installed")
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    monkeypatch.setenv("REVOCATION_URL", one_sql.url)
+    found = _run("asgi-network")
+    found["app"].app.router.routes.append(Route("/", _count))
+    with testclient.TestClient(found["app"], base_url="https://shop.test") as client:
+        assert [client.get("/").text for _ in range(3)] == ["1", "2", "3"]
+        copied = client.cookies["session_id"]
+        found["connector"].delete_session(copied)
+        assert client.get("/").text == "1"
+    found["connector"].close()
+
+
 DUCK_SETTINGS = (
     "DEBUG = AUTO_RELOAD = LOG_TO_FILE = ENABLE_DASHBOARD = False\nSILENT = True\n"
     "DJANGO_SETTINGS_MODULE = 'duck.etc.structures.projects.testing.web.backend.django."
