@@ -43,6 +43,8 @@ def read_url(url: str | URL) -> tuple[URL, Dialect, URL | None]:
     try:
         read = make_url(url)
         backend, driver = read.get_backend_name(), read.drivername.partition("+")[2]
+        if "@" in (read.host or ""):
+            raise ValueError  # the rest of a password, which errors would show as the host
     except (ValueError, SQLAlchemyError):
         # Not shown: it may hold a password.
         raise InvalidSettings(
@@ -56,7 +58,15 @@ def read_url(url: str | URL) -> tuple[URL, Dialect, URL | None]:
         return plain, POSTGRESQL, plain
     if backend in ("mysql", "mariadb") and driver in ("", "pymysql", *_ASYNC_MARIADB):
         _need("pymysql", "pymysql")
-        wanted = (driver,) if driver in _ASYNC_MARIADB else _ASYNC_MARIADB
+        wanted: tuple[str, ...] = (driver,) if driver in _ASYNC_MARIADB else _ASYNC_MARIADB
+        if any(name.startswith("ssl") for name in read.query):
+            if driver == "aiomysql":
+                raise InvalidSettings(
+                    "url (SESSION_REVOCATION_URL) asks aiomysql for TLS, which it does without "
+                    "where the server offers none; allowed with ssl_...: asyncmy, or pymysql, "
+                    "whose awaitable calls are done by threads where asyncmy is not installed."
+                )
+            wanted = tuple(name for name in wanted if name != "aiomysql")
         there = [name for name in wanted if importlib.util.find_spec(name)]
         if driver in _ASYNC_MARIADB:
             _need(driver, driver)
@@ -102,10 +112,14 @@ def _options(url: URL, timeout: float) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": timeout,
         "pool_use_lifo": True,
+        "hide_parameters": True,  # session ids, which a traceback would show
     }
     if _is_postgresql(url):
         options["use_native_hstore"] = False  # it asks for it at each connection
-        options["connect_args"] = {"connect_timeout": max(1, math.ceil(timeout))}
+        options["connect_args"] = {
+            "connect_timeout": max(1, math.ceil(timeout)),
+            "client_encoding": "utf8",  # a database of SQL_ASCII would give bytes for text
+        }
     else:
         options["connect_args"] = {"connect_timeout": timeout}
         if url.get_driver_name() == "pymysql":
@@ -129,6 +143,7 @@ def _prepare(engine: sqlalchemy.Engine, timeout: float, *, is_async: bool) -> No
             return made.connect(*arguments, **keywords)
 
         event.listen(engine, "do_connect", connect)
+        event.listen(engine, "connect", _no_names_through_a_pooler)
     else:
         seconds = max(1, math.ceil(timeout))
 
@@ -137,12 +152,42 @@ def _prepare(engine: sqlalchemy.Engine, timeout: float, *, is_async: bool) -> No
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute(
                 "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
+                "SESSION sql_select_limit = 18446744073709551615, "  # as usual: answers are whole
                 f"SESSION innodb_lock_wait_timeout = {seconds} "
                 f"/*M!100300 , SESSION idle_transaction_timeout = {seconds} */"
             )
             cursor.close()
 
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", prepare)
+
+
+def _connect(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
+    """Connect, raising only what is known to come of that.
+
+    Drivers of MariaDB raise whatever they run into where an option of the address is none of
+    theirs, or the server is not of their kind.
+    """
+    try:
+        return dialect.connect(*arguments, **keywords)
+    except (dialect.loaded_dbapi.Error, OSError, EOFError):
+        raise
+    except Exception as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+def _no_names_through_a_pooler(connection: Any, record: Any) -> None:
+    """Prepare no statements where another connection of the server may be next, as by PgBouncer.
+
+    There a name may be that of another client's statement, which would be carried out instead. A
+    pooler tells its clients a process id of its own, not that of the server's process.
+    """
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    ((pid,),) = cursor.fetchall()
+    cursor.close()
+    if pid != record.driver_connection.info.backend_pid:
+        record.driver_connection.prepare_threshold = None
 
 
 def _is_postgresql(url: URL) -> bool:

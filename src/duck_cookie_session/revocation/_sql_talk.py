@@ -19,7 +19,7 @@ from ._history import (
     proves,
     warn_made_anew,
 )
-from ._sql_texts import COMMIT, COUNT, KNOWS, NEXT, Dialect, Found, not_durable, remove
+from ._sql_texts import COMMIT, COUNT, KNOWS, NEXT, Dialect, Found, Statement, not_durable, remove
 from ._steps import Result, Steps
 from .base import LAST_EPOCH, PREFIX_BYTES, Binding, Standing, Survey, Witness
 
@@ -199,8 +199,8 @@ class Talk:
         expired = [scope for scope, made in rows if made < before]
         if expired:
             if not is_noted:
-                yield self._dialect.note_purge(prefix, at)
-            yield remove(expired, before)
+                yield from self._write(self._dialect.note_purge(prefix, at))
+            yield from self._write(remove(expired, before))
         return (rows[-1][0] if len(rows) == limit else None), len(rows), len(expired)
 
     def survey(self, prefix: bytes) -> Steps[Survey]:
@@ -287,6 +287,12 @@ class Talk:
         yield dialect.keep(prefix, turn.kept._replace(history=history), turn.this_server)
         self._clocks[prefix] = history.clock
         return epoch
+
+    def _write(self, statement: Statement) -> Steps[None]:
+        """Carry out one that writes, by itself, as raises do whatever is set for the role."""
+        yield self._dialect.start(self._timeout)
+        yield statement
+        yield COMMIT
 
     def _read(self, prefix: bytes, scopes: tuple[bytes, ...]) -> Steps[Found]:
         found = Found.of(prefix, (yield self._dialect.read(prefix, scopes)))

@@ -224,6 +224,7 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
     is_replica="CAST(pg_is_in_recovery() AS integer)",
     begin=(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+        "SET LOCAL lock_timeout = 0; "
         "SET LOCAL statement_timeout = {milliseconds}; "
         "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
     ),
@@ -232,8 +233,10 @@ CREATE TABLE IF NOT EXISTS {HISTORIES} (
     written_by="xmin::text",
     writer="CAST(txid_current() & 4294967295 AS text)",
     durability=(
-        "concat_ws(', ', 'synchronous_commit=' || current_setting('synchronous_commit'), "
-        "'fsync=' || current_setting('fsync'))"
+        "concat_ws(', ', 'synchronous_commit=' || current_setting('synchronous_commit'), "  # noqa: S608  # constants only
+        "'fsync=' || current_setting('fsync'), (SELECT 'tables=' || string_agg(DISTINCT "
+        "CASE relpersistence WHEN 'p' THEN 'logged' ELSE 'unlogged' END, ' and ') FROM pg_class "
+        f"WHERE oid IN (to_regclass('{ENTRIES}'), to_regclass('{HISTORIES}'))))"
     ),
     ignore=("INSERT", "ON CONFLICT DO NOTHING"),
     upsert=(
@@ -305,6 +308,7 @@ DIALECTS = {"postgresql": POSTGRESQL, "mariadb": MARIADB}
 DURABLE = {
     "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
     "fsync": ("on",),
+    "tables": ("logged",),
     "innodb_flush_log_at_trx_commit": ("1",),
     "ENGINE": ("InnoDB",),
 }
