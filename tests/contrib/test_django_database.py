@@ -53,6 +53,15 @@ def entry(engine: str, **changed: Any) -> dict[str, Any]:
             entry("mysql", HOST="db", OPTIONS={"ssl": {"ca": "/ca.pem"}}),
             "SQLRevocationList mariadb://me@db/shop?ssl_ca=%2Fca.pem",
         ),
+        (
+            entry("postgresql", HOST="::1", OPTIONS={"prepare_threshold": None}),
+            "SQLRevocationList postgresql://me@[::1]/shop",
+        ),
+        (
+            entry("mysql", HOST="db", OPTIONS={"connect_timeout": 5}),
+            "SQLRevocationList mariadb://me@db/shop",
+        ),
+        (entry("postgresql", HOST="a,b", PORT="1,2"), "InvalidSettings .*PORT is '1,2'"),
         (entry("mysql", OPTIONS={"ssl_mode": "REQUIRED"}), "InvalidSettings .*'ssl_mode'"),
         (entry("sqlite3"), "InvalidSettings .*SQLite leave it out"),
         ({"DATABASES": {}}, "InvalidSettings .*sqlite|InvalidSettings .*dummy"),

@@ -22,8 +22,9 @@ _ENGINES = {
 
 # Of OPTIONS: what says how to use a connection, not to which server; and what drivers name alike.
 _DJANGOS_OWN = {
-    "assume_role", "charset", "client_encoding", "init_command", "isolation_level", "pool",
-    "server_side_binding", "sql_mode", "use_unicode",
+    "assume_role", "charset", "client_encoding", "connect_timeout", "init_command",
+    "isolation_level", "pool", "prepare_threshold", "server_side_binding", "sql_mode",
+    "use_unicode",
 }  # fmt: skip
 _OF_PYMYSQL = {"read_default_file", "read_default_group", "unix_socket"}
 _OF_TLS = {"ca", "cert", "key", "capath", "cipher", "check_hostname"}
@@ -63,11 +64,19 @@ def database_url(alias: object) -> str:
         username=entry["USER"] or None,
         password=entry["PASSWORD"] or None,
         host=host,
-        port=int(entry["PORT"]) if entry["PORT"] else None,
+        port=_port(alias, entry["PORT"]) if entry["PORT"] else None,
         database=entry["NAME"] or None,
         query=query,
     )
     return made.render_as_string(hide_password=False)
+
+
+def _port(alias: str, port: object) -> int:
+    if not str(port).isdecimal():
+        raise InvalidSettings(
+            f"SESSION_REVOCATION_DATABASE is {alias!r}, whose PORT is {port!r}; allowed: a number."
+        )
+    return int(str(port))
 
 
 def _options(alias: str, backend: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
