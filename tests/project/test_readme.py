@@ -512,7 +512,7 @@ def test_a_list_of_your_own_passes_the_contract(tmp_path: Path) -> None:
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "lists.py").write_text(_code("own-list"), "utf-8")
     (tmp_path / "test_lists.py").write_text(_code("own-list-tests"), "utf-8")
-    _passes(tmp_path, r"3\d")
+    _passes(tmp_path, r"4\d")
 
 
 def test_a_list_of_your_own_serves_by_the_settings_shown(

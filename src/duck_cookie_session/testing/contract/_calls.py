@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from ...revocation.base import (
     MOST_SCOPES,
     RevocationList,
 )
-from ._parts import RETENTION, Application, Part, needs, witness
+from ._parts import RETENTION, Application, Part, asked, needs, once, witness
 from ._programs import compare
 
 YEAR_2001 = 10**15
@@ -113,6 +112,7 @@ class Calls(Part):
         assert found.epochs == (epochs[2], epochs[1], epochs[3])
         assert found.made == found.epochs
         assert found.reach == epochs[3]
+        assert asked(the_list, app, found) == found.reach
 
     def test_an_end_is_the_last_and_keeps_its_time(
         self, the_list: RevocationList, app: Application
@@ -131,11 +131,13 @@ class Calls(Part):
     def test_a_compare_raises_what_it_expected_and_nothing_else(
         self, the_list: RevocationList, app: Application
     ) -> None:
-        scope = app.session()
+        scope, absent = app.session(), app.session()
         first = compare(the_list, scope, 0)
         assert first is not None
-        assert compare(the_list, scope, 0) is None
-        assert the_list.lookup((scope,)).epochs == (first,)
+        for expected in (0, first - 1, first + 1, LAST_EPOCH):
+            assert compare(the_list, scope, expected) is None
+        assert compare(the_list, absent, first) is None  # as of an entry that was purged
+        assert the_list.lookup((scope, absent)).epochs == (first, 0)
         second = compare(the_list, scope, first)
         assert second is not None
         assert second > first
@@ -162,7 +164,21 @@ class Calls(Part):
         assert the_list.compare_and_raise(scope, 0, nonce=nonce) == epoch
         assert the_list.compare_and_raise(scope, 0, nonce=late) is None
         assert the_list.compare_and_raise(scope, 0, nonce=late) is None
+        assert the_list.compare_and_raise(scope, 0, nonce=nonce) == epoch
         assert the_list.lookup((scope,)).epochs == (epoch,)
+
+    def test_an_answer_stays_the_same_whatever_came_after_it(
+        self, the_list: RevocationList, app: Application
+    ) -> None:
+        scope, device = app.session(), app.device()
+        nonces = [secrets.token_bytes(16) for _ in range(3)]
+        epoch = the_list.compare_and_raise(scope, 0, nonce=nonces[0])
+        assert the_list.compare_and_raise(device, 7, nonce=nonces[1], value=9) is None
+        the_list.end(scope)
+        assert the_list.compare_and_raise(device, 0, nonce=nonces[2], value=7) == 7
+        assert the_list.compare_and_raise(scope, 0, nonce=nonces[0]) == epoch
+        assert the_list.compare_and_raise(device, 7, nonce=nonces[1], value=9) is None
+        assert the_list.lookup((scope, device)).epochs == (LAST_EPOCH, 7)
 
     # Awaitable.
 
@@ -207,15 +223,11 @@ class Calls(Part):
             lambda: the_list.raise_if_forgotten(app.everything, token),
             lambda: the_list.new_birth(app.prefix),
             lambda: the_list.survey(app.prefix),
-            lambda: asyncio.run(self._once(the_list, the_list.alookup, (scope,))),
-            lambda: asyncio.run(self._once(the_list, the_list.araise_epoch, scope)),
+            lambda: once(the_list, the_list.alookup((scope,))),
+            lambda: once(the_list, the_list.araise_epoch(scope)),
+            lambda: once(the_list, the_list.acompare_and_raise(scope, 0, nonce=nonce)),
+            lambda: once(the_list, the_list.aend(scope)),
+            lambda: once(the_list, the_list.araise_if_forgotten(app.everything, token)),
         ):
             with pytest.raises(RevocationListUnavailable):
                 call()
-
-    @staticmethod
-    async def _once(the_list: RevocationList, call: Callable[..., Any], argument: Any) -> None:
-        try:
-            await call(argument)
-        finally:
-            await the_list.aclose()

@@ -76,6 +76,32 @@ class History(Part):
         the_list.purge()
         assert the_list.lookup((scope,)).epochs == (LAST_EPOCH,)
 
+    @needs("clock")
+    def test_entries_of_every_kind_live_as_long(
+        self, the_list: RevocationList, app: Application
+    ) -> None:
+        scopes = (app.session(), app.group(), app.scopes.subject("somebody"), app.device())
+        epochs = tuple([the_list.raise_epoch(scope) for scope in scopes])
+        self.move_clock(RETENTION - 30)
+        the_list.purge()
+        assert the_list.lookup(scopes).epochs == epochs
+        self.move_clock(60)
+        the_list.purge()
+        assert the_list.lookup(scopes).epochs == (0,) * len(scopes)
+
+    @needs("clock")
+    def test_a_purge_leaves_other_applications_alone(
+        self, opened: Any, the_list: RevocationList, app: Application
+    ) -> None:
+        """They may keep their entries for longer than the one who purges knows of."""
+        other = Application(**{**self.settings, "absolute_age": 10 * RETENTION})
+        second, scope = opened(other), other.session()
+        second.end(scope)
+        the_list.end(app.session())
+        self.move_clock(2 * RETENTION)
+        assert the_list.purge() == 1
+        assert second.lookup((scope,)).epochs == (LAST_EPOCH,)
+
     # The history.
 
     @needs("clock")
@@ -140,6 +166,28 @@ class History(Part):
             false._replace(reach=1),  # entries of that time have expired
         ):
             assert the_list.raise_if_forgotten(app.everything, proves_nothing) is None
+
+    @needs("clock")
+    def test_what_a_purge_removed_by_a_clock_ahead_proves_nothing_later(
+        self, the_list: RevocationList, app: Application
+    ) -> None:
+        the_list.raise_epoch(app.session())
+        token = witness(the_list, app)
+        self.move_clock(CHECKPOINT_SECONDS + 1)
+        the_list.raise_epoch(app.session())  # which replaces the token's checkpoint
+        self.move_clock(2 * RETENTION)
+        the_list.purge()
+        self.move_clock(-2 * RETENTION)
+        assert the_list.raise_if_forgotten(app.everything, token) is None
+
+    @needs("clock")
+    def test_a_new_birth_does_not_lower_the_numbers(
+        self, the_list: RevocationList, app: Application
+    ) -> None:
+        before = the_list.raise_epoch(app.session())
+        self.move_clock(-3600)
+        the_list.new_birth(app.prefix)
+        assert the_list.raise_epoch(app.session()) > before
 
     def test_a_new_birth_begins_a_history_and_keeps_the_entries(
         self, the_list: RevocationList, app: Application

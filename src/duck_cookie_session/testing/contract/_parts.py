@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -21,6 +22,7 @@ RETENTION = 86_400 + 60
 """Seconds that entries of the contract's applications live."""
 
 Test = TypeVar("Test", bound=Callable[..., Any])
+Given = TypeVar("Given")
 
 
 def needs(what: str) -> Callable[[Test], Test]:
@@ -109,6 +111,18 @@ class Part:
     ) -> RevocationList:
         """The list, bound to the application."""
         return opened(app)
+
+
+def once(the_list: RevocationList, call: Coroutine[Any, Any, Given]) -> Given:
+    """What an awaitable call gives, in an event loop that ends with it."""
+
+    async def ask() -> Given:
+        try:
+            return await call
+        finally:
+            await the_list.aclose()
+
+    return asyncio.run(ask())
 
 
 def witness(the_list: RevocationList, app: Application) -> Witness:
