@@ -89,7 +89,7 @@ class _Connection:
     def _current(self) -> Database:
         """The connection, opened anew where the file was removed, replaced or written to.
 
-        It is written to as well when its log is emptied, about every 500 raises; opening is cheap
+        It is written to as well when its log is emptied, about every 2,000 raises; opening is cheap
         enough. Called with the lock held.
         """
         database = self._database

@@ -23,7 +23,7 @@ from ._sqlite_turns import alone
 _RETRY = 0.001  # seconds between two tries for a lock
 _OFTEN = 0.000_2  # the same, for SQLite's lock
 _WRITTEN_WITHIN = 0.2  # seconds from when a file is emptied, if it is to be written over
-_LONG_LOG = 4_000_000  # bytes; a raise writes about 8,000
+_LONG_LOG = 16_000_000  # bytes; a raise writes about 8,000
 _EARLY = 4  # whoever tidies does it when the log is a fourth of that
 _EMPTYING_TRIES = 50
 
