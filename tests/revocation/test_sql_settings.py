@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import time
@@ -83,6 +84,7 @@ def test_a_role_of_postgresql_that_only_reads_unless_it_says_so(
     the_list = make_list(one_postgresql.url)
     the_list.bind(app.settings)
     expired = [app.session() for _ in range(2)]
+    the_list.lookup(expired)  # the tables are there
     retention = app.settings.absolute_age + app.settings.clock_skew
     role("default_transaction_read_only = on")
     the_list.close()
@@ -203,6 +205,37 @@ def test_no_traceback_shows_a_session_id(one_sql: SQLServer, make_list: MakeList
             assert scope[9:].hex() not in shown
     finally:
         one_sql.execute(f"ALTER TABLE {ENTRIES} RENAME COLUMN number TO epoch")
+
+
+# Event loops
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncmy", "aiomysql"])
+def test_an_event_loop_that_ends_leaves_no_connection_open(
+    request: pytest.FixtureRequest, make_list: MakeList, app: Any, driver: str
+) -> None:
+    """As where each request has a loop of its own: an async view under WSGI."""
+    kind = "postgresql" if driver == "psycopg" else "mariadb"
+    server: SQLServer = request.getfixturevalue(f"one_{kind}")
+    the_list = make_list(server.url.replace("pymysql", driver))
+    there = (
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        if kind == "postgresql"
+        else "SELECT count(*) FROM information_schema.PROCESSLIST WHERE user = 'shop'"
+    )
+
+    async def view() -> None:
+        await asyncio.gather(*(the_list.alookup((app.everything,)) for _ in range(3)))
+
+    gc.disable()
+    try:
+        for _ in range(5):
+            asyncio.run(view())
+        deadline = time.monotonic() + 10  # the server takes a moment to see it
+        while server.execute(there) != [(1,)]:  # whoever asks
+            assert time.monotonic() < deadline
+    finally:
+        gc.enable()
 
 
 # In between

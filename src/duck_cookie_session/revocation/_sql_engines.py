@@ -11,8 +11,8 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, NamedTuple
 
 from .._counting import Histogram
 from ..errors import RevocationListUnavailable
@@ -45,6 +45,14 @@ class NoTables(Exception):
     """The tables are not there."""
 
 
+class _OfLoop(NamedTuple):
+    """What one event loop has: connections, the turns that its tasks take, and its end."""
+
+    engine: AsyncEngine
+    turns: Turns
+    until_it_ends: AsyncGenerator[None, None]
+
+
 class Engines:
     """Engines made from an address, and how they carry out steps.
 
@@ -67,7 +75,7 @@ class Engines:
         self._on_error = on_error
         self._waited = waited
         self._engine: Any = None
-        self._async_engines: PerLoop[tuple[AsyncEngine, Turns]] = PerLoop()
+        self._async_engines: PerLoop[_OfLoop] = PerLoop()
         self._pid = os.getpid()
         self._of_parent: list[
             Any
@@ -89,9 +97,9 @@ class Engines:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        engine, _ = self._async_engines.pop() or (None, None)
-        if engine is not None and os.getpid() == self._pid:
-            await engine.dispose()
+        found = self._async_engines.pop()
+        if found is not None:
+            await found.until_it_ends.aclose()
 
     def run(
         self, scope: bytes, make: Callable[[], Steps[Result]], *, looks: bool = False
@@ -128,7 +136,7 @@ class Engines:
         """`run`, awaitable."""
         if self._async_url is None:
             return await asyncio.to_thread(self.run, scope, make)
-        engine, turns = self._connected_async()
+        engine, turns, _ = await self._connected_async()
         try:
             async with turns:
                 return await self._in_turn(engine, turns, make)
@@ -246,8 +254,8 @@ class Engines:
         finally:
             self._waited.add(time.monotonic() - began)
 
-    def _connected_async(self) -> tuple[AsyncEngine, Turns]:
-        """The engine of the running event loop, and the turns that its tasks take."""
+    async def _connected_async(self) -> _OfLoop:
+        """What the running event loop has, made at first need."""
         if self._pid != os.getpid():
             self._leave_to_parent()
         found = self._async_engines.get()
@@ -255,9 +263,25 @@ class Engines:
             assert self._async_url is not None  # noqa: S101  # for mypy: arun has looked
             with self.lock:
                 engine = make_async_engine(self._async_url, self._timeout)
-                found = engine, Turns(CONNECTIONS, self._timeout, self._waited)
+                turns = Turns(CONNECTIONS, self._timeout, self._waited)
+                found = _OfLoop(engine, turns, _until_its_loop_ends(engine))
                 self._async_engines.put(found)
+            await anext(found.until_it_ends)  # which waits for nothing
         return found
+
+
+async def _until_its_loop_ends(engine: AsyncEngine) -> AsyncGenerator[None, None]:
+    """Closes the connections when it is closed, as whoever ends an event loop does by itself.
+
+    A loop that lives for one request, as for an async view under WSGI, would leave them open until
+    the garbage is collected, and the server has room for few.
+    """
+    made_in = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == made_in:  # else they are the parent's
+            await engine.dispose()
 
 
 def _rows(result: Any) -> Rows:

@@ -33,8 +33,9 @@ class SQLRevocationList(NetworkList):
     before that, or is a replica, `RevocationListUnavailable` says what to change.
 
     Safe for threads, forks and event loops: each process, and each event loop, has a pool of
-    20 connections of its own at most. Before its loop ends, a program calls `aclose()`. Awaitable
-    calls to MariaDB use asyncmy or aiomysql, whichever is installed, or else threads.
+    20 connections of its own at most. Those of a loop are closed when it ends as `asyncio.run` ends
+    one, or by `aclose()`. Awaitable calls to MariaDB use asyncmy or aiomysql, whichever is
+    installed, or else threads.
 
     Expired entries are removed 500 at a time, at one raise in 25.
 
