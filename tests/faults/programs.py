@@ -200,6 +200,7 @@ def serve(folder: str) -> None:
         "revoke": node.delete_session,
         "clear all": node.clear_all_sessions,
         "forgotten": lambda: node.stats()["forgotten"],
+        "save": node.save,
     }
     for line in sys.stdin:
         name, *arguments = json.loads(line)

@@ -530,7 +530,10 @@ def test_a_list_is_opened_while_another_process_empties_the_log(make_sqlite, dir
     assert the_list.lookup((SCOPES.everything,)).epochs[0]
 
 
-def test_two_processes_that_empty_the_log_at_once_lock_nobody_out(make_sqlite, directory, tmp_path):
+def test_two_processes_that_empty_the_log_at_once_lock_nobody_out(
+    make_sqlite, directory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("duck_cookie_session.revocation._sqlite_file._LONG_LOG", 4_000_000)
     the_list, other = make_sqlite(), make_sqlite(busy_timeout=0.5)
     log = Path(f"{file_of(directory)}-wal")
     for number in range(200):

@@ -496,6 +496,9 @@ def test_processes_whose_file_is_put_back(
     log_was_emptied = how in ("written over", "killed")
     for _ in range(600 if log_was_emptied else 1):
         one("revoke", one("start"))
+    if log_was_emptied:
+        one("save")
+        one("revoke", one("start"))
     proof = two("start", 3)
     assert (two("read", ended), one("read", proof)) == (None, {"n": 3})
     if how in ("ended", "killed"):

@@ -92,6 +92,7 @@ class Database:
                     logger.warning(_REPACKED, path)
                     _make_anew(path)
                     self.connection = _connect(path, busy_timeout)
+                _check_tables(self.connection)
                 self.cursor: sqlite3.Cursor = self.connection.cursor()
                 self._log = signature(self.path + "-wal")
                 if writes:
@@ -301,6 +302,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if _version(connection) > FORMAT:
         raise sqlite3.DatabaseError(f"made by a newer version, format {_version(connection)}")
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError where they can't be read. Not under the log of another file."""
     connection.execute("SELECT scope, epoch, made FROM epochs LIMIT 1").fetchone()
     connection.execute("SELECT birth, checkpoint, clock, mark FROM histories LIMIT 1").fetchone()
 
