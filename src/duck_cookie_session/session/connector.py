@@ -328,7 +328,7 @@ class SessionStorageConnector:
         groups = self.rules.groups_of(data)
         plan = Plan(Need.TOKEN, packed, subject, session_id, groups, expiry)
         saved = None
-        if base is not None and self.revocations.local:
+        if self.revocations.local:
             saved = seal_at_once(self.rules, self.revocations, base, plan)
         return (saved or self.run(seal_steps(self.rules, base, plan))).token
 

@@ -59,7 +59,11 @@ def save_steps(request: RequestSession, data: Data) -> Steps[None]:
 def save_at_once(request: RequestSession, plan: Plan) -> bool:
     """Carry out the usual plan without steps; False: it was left to `plan_steps`."""
     base, revocations = request.base, request.connector.revocations
-    if base is None or not revocations.local or plan.need is Need.DELETE:
+    if (
+        not revocations.local
+        or plan.need is Need.DELETE
+        or (base is None and request.found is not None)
+    ):
         return False
     with request.lock:
         saved = seal_at_once(request.rules, revocations, base, plan)

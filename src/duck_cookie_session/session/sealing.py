@@ -70,29 +70,41 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
 
 
 def seal_at_once(
-    rules: Rules, revocations: RevocationList, base: Opened, plan: Plan
+    rules: Rules, revocations: RevocationList, base: Opened | None, plan: Plan
 ) -> Opened | None:
-    """The usual save without steps: a session goes on, and the list is here.
+    """The usual save without steps: a session begins or goes on, and the list is here.
 
     It does what `seal_steps` does there. Anything out of the ordinary is left to the steps, and
     None is given.
     """
-    claims = base.claims
-    if plan.session_id != claims.session_id or plan.groups or claims.groups:
+    if plan.groups:
         return None
+    if base is None:
+        scopes, asked = _scopes(rules, None, plan)
+        checkpoint = 0
+    else:
+        claims = base.claims
+        if plan.session_id != claims.session_id or claims.groups:
+            return None
+        scopes = asked = base.scopes
+        checkpoint = claims.checkpoint
     now_ms = rules.now_ms()
     try:
-        standing = revocations.lookup(base.scopes, checkpoint=claims.checkpoint)
-        if rules.judge(base, standing) is not None:
+        standing = revocations.lookup(asked, checkpoint=checkpoint)
+        if base is None:
+            rules.last_standing = standing
+            epochs = _epochs(standing, asked, scopes)
+        elif rules.judge(base, standing) is None:
+            epochs = standing.epochs
+        else:
             return None
-        claims = _claims(rules, base, plan, standing.epochs, standing, now_ms)
-        if claims.expires_ms <= now_ms:
+        claims = _claims(rules, base, plan, epochs, standing, now_ms)
+        if base is not None and claims.expires_ms <= now_ms:
             return None
         token = _sealed(rules, claims, plan, now_ms)
     except (RevocationListUnavailable, SessionExpired, SessionTooLarge):
         return None
-    saved = rules.keep(token, claims, plan.packed, base.scopes, standing.epochs)
-    return _issued(rules, base, plan, saved)
+    return _issued(rules, base, plan, rules.keep(token, claims, plan.packed, scopes, epochs))
 
 
 def _issued(rules: Rules, base: Opened | None, plan: Plan, saved: Opened) -> Opened:
