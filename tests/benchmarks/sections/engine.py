@@ -24,10 +24,12 @@ from tests.benchmarks.measure import (
     table,
 )
 from tests.benchmarks.report import Section, Table
+from tests.benchmarks.straight import writer
 
 NAME = "engine"
 WRITTEN, READ_SEEN, READ_NEW = "written", "read, token seen before", "read, token new to the node"
 WRITE_FLOOR, READ_FLOOR = "unpack, pack and Fernet alone", "Fernet and unpack alone"
+STRAIGHT = "written by one function, memory"
 BETWEEN = "the same, after a session written each time"
 
 
@@ -51,6 +53,8 @@ def run(options: Options) -> Section:
         writes.append(
             Contender(BETWEEN, between(lambda: codec.encode(msgpack.unpackb(packed)), other))
         )
+        straight = writer(nodes["memory"].own.load(token))
+        writes.append(Contender(STRAIGHT, calling(lambda _: straight(), same(None))))
         reads.append(Contender(BETWEEN, between(lambda: codec.decode(bare), other)))
     for kind, node in nodes.items():
         token = node.encode_new(data)
