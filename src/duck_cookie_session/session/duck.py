@@ -18,7 +18,8 @@ MIDDLEWARE = "duck_cookie_session.contrib.duck.SessionMiddleware"
 
 STORAGE_HELP = (
     'Put SESSION_STORAGE = "duck_cookie_session.SQLiteRevocationList" into the settings, or '
-    '"duck_cookie_session.revocation.redis.RedisRevocationList" where nodes share a server.'
+    '"duck_cookie_session.revocation.redis.RedisRevocationList" or '
+    '"duck_cookie_session.revocation.sql.SQLRevocationList" where nodes share a server.'
 )
 
 
