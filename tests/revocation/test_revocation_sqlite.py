@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -687,6 +688,51 @@ def test_a_child_forked_in_mid_load_loses_nothing_when_its_parent_closes(make_sq
     os.close(reading)
     os.close(writing)
     assert epochs_of(make_sqlite(), session(1), session(2)) == (LAST_EPOCH, LAST_EPOCH)
+
+
+class Held(SQLiteRevocationList):
+    """A list of which one lookup can be held in mid read."""
+
+    held: threading.Thread | None = None
+
+    def binding(self, scope):
+        if threading.current_thread() is self.held:
+            self.arrived.set()
+            self.let_go.wait()
+        return super().binding(scope)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_threads_of_a_child_do_not_wait_for_each_other_whatever_those_of_its_parent_did(directory):
+    the_list = Held(directory)
+    the_list.bind(SETTINGS)
+    the_list.end(session(1))
+    look_up = partial(the_list.lookup, (session(1),))
+    the_list.before_fork()  # holds off everybody
+    threads = [threading.Thread(target=look_up) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    while the_list._readers._idle:
+        time.sleep(0.001)
+    child = os.fork()
+    the_list.after_fork()
+    if child == 0:
+        status = 1
+        try:
+            the_list.arrived, the_list.let_go = threading.Event(), threading.Event()
+            the_list.held = threading.Thread(target=look_up, daemon=True)
+            the_list.held.start()
+            the_list.arrived.wait()
+            other = threading.Thread(target=look_up, daemon=True)
+            other.start()
+            other.join(10)
+            status = int(other.is_alive())
+        finally:
+            os._exit(status)
+    for thread in threads:
+        thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    the_list.close()
 
 
 def revoke_until_killed(directory, first, pipe):

@@ -162,12 +162,13 @@ class Readers:
     def __init__(self, path: Path, busy_timeout: float) -> None:
         self._all = [Reader(path, busy_timeout) for _ in range(_READERS)]
         self._idle = self._all[:]
+        self._pid = os.getpid()
 
     def read(self, find: Find, scopes: tuple[bytes, ...], checkpoint: int) -> Standing | None:
         """See `Reader.read`."""
         try:
             reader = self._idle.pop()
-        except IndexError:  # all in use, or taken by threads that a forked child does not have
+        except IndexError:  # all in use
             return self._all[0].read(find, scopes, checkpoint)
         try:
             return reader.read(find, scopes, checkpoint)
@@ -193,6 +194,9 @@ class Readers:
         """Go on."""
         for reader in self._all:
             reader.release()
+        if os.getpid() != self._pid:
+            # Threads that had taken one are not in the child, to give it back.
+            self._idle, self._pid = self._all[:], os.getpid()
 
 
 class Writer(_Connection):
