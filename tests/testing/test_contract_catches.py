@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,10 +32,13 @@ def test_a_list_that_is_wrong_in_one_thing_fails(wrong: str, caught_by: str) -> 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider",
          "--tb=no", "-rf", "-k", caught_by, str(Path(__file__).with_name("wrong_lists.py"))],
-        env={**os.environ, "WRONG_LIST": wrong, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "WRONG_LIST": wrong, "PYTEST_ADDOPTS": "", "COLUMNS": "400"},
         capture_output=True,
         text=True,
     )  # fmt: skip
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
-    assert "FAILED" in done.stdout
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert failed
+    # By what it asserts, not because the wrong list could not even be called.
+    assert all(re.search(" - (assert |AssertionError|Failed: )", line) for line in failed), failed
     assert "ERROR" not in done.stdout

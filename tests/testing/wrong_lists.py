@@ -7,6 +7,7 @@ import functools
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,8 @@ class ReadsOneByOne(SQLiteRevocationList):
 
     def lookup(self, scopes: Any, **how: Any) -> Standing:
         found = [super(ReadsOneByOne, self).lookup((scope,), **how) for scope in scopes]
-        return found[-1]._replace(
-            epochs=tuple(one.epochs[0] for one in found), made=tuple(one.made[0] for one in found)
-        )
+        epochs = tuple(one.epochs[0] for one in found)
+        return replace(found[-1], epochs=epochs, made=tuple(one.made[0] for one in found))
 
 
 class RaisesForEach(SQLiteRevocationList):
