@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -836,6 +837,26 @@ def test_accept_saves_under_the_epochs_that_stood(make_node, revocations) -> Non
     assert node.read(user) == {"user": 1, "a": 1}
     assert node.read(revoked) is None
     assert node.read(visitor) == {"a": 1}
+
+
+@pytest.mark.parametrize("policy", ["refuse", "accept"])
+def test_a_save_asks_a_list_that_does_not_answer_only_once(make_node, revocations, policy) -> None:
+    """It may take seconds to say so."""
+    node = make_node(revocations, on_unreachable=policy)
+    goes_on, begins = node.request(node.start(user=1)), node.request()
+    for session in (goes_on, begins):
+        session["a"] = 1
+    revocations.down = True
+    for session in (goes_on, begins):
+        revocations.asked.clear()
+        with pytest.raises(RevocationListUnavailable) if policy == "refuse" else nullcontext():
+            session_headers(session)
+        assert revocations.asked == ["lookup"]
+    for token in (None, goes_on.session_key):
+        revocations.asked.clear()
+        with pytest.raises(RevocationListUnavailable) if policy == "refuse" else nullcontext():
+            node.connector.set_session(token, {"user": 1, "a": 2})
+        assert revocations.asked == ["lookup"]
 
 
 def test_accept_makes_no_revocation_that_nobody_hears(make_node, revocations) -> None:

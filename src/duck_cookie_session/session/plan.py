@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..errors import RevocationListUnavailable
 from .values import Expiry
 
 
@@ -33,6 +34,7 @@ class Plan:
         ends_loaded: where the id changes or the cookie is deleted, whether the old id is revoked.
         owed: a revocation by this request has killed the browser's token, so that it must get
             another even if the list does not answer any more.
+        unanswered: how the list failed when it was asked for this plan; it is not asked again.
     """
 
     need: Need
@@ -45,6 +47,7 @@ class Plan:
     authenticated_ms: int | None = None
     ends_loaded: bool = True
     owed: bool = False
+    unanswered: RevocationListUnavailable | None = None
 
     def __repr__(self) -> str:
         """Without subject and data: error reports show the repr of local variables."""

@@ -45,6 +45,8 @@ def seal_steps(rules: Rules, base: Opened | None, plan: Plan) -> Steps[Opened]:
     else:
         scopes, asked = _scopes(rules, base, plan)
     try:
+        if plan.unanswered is not None:
+            raise plan.unanswered
         standing: Standing = yield Lookup(asked, base.claims.checkpoint if base is not None else 0)
     except RevocationListUnavailable as error:
         standing = _unasked(rules, base, plan, asked, error)
@@ -102,7 +104,10 @@ def seal_at_once(
         if base is not None and claims.expires_ms <= now_ms:
             return None
         token = _sealed(rules, claims, plan, now_ms)
-    except (RevocationListUnavailable, SessionExpired, SessionTooLarge):
+    except RevocationListUnavailable as error:
+        plan.unanswered = error  # it may have taken long
+        return None
+    except (SessionExpired, SessionTooLarge):
         return None
     return _issued(rules, base, plan, rules.keep(token, claims, plan.packed, scopes, epochs))
 
