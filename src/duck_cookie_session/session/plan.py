@@ -18,7 +18,7 @@ class Need(Enum):
     REISSUE = "a token, for nothing but a later expiry or a newer secret"
 
 
-@dataclass(slots=True)  # not frozen, as Claims
+@dataclass(slots=True)  # not frozen, as Claims; `unanswered` alone is set later
 class Plan:
     """What one response needs, with what was packed to find out.
 
