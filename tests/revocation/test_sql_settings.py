@@ -80,7 +80,7 @@ def test_a_role_of_postgresql_that_only_reads_unless_it_says_so(
 ) -> None:
     """As raises do; so does what removes expired entries."""
     assert one_postgresql.clock is not None
-    app = make_app(cookie_name="of_its_own")  # others make entries in a time to come
+    app = make_app(cookie_name="of_roles")  # others make entries in a time to come
     the_list = make_list(one_postgresql.url)
     the_list.bind(app.settings)
     expired = [app.session() for _ in range(2)]

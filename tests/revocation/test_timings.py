@@ -110,8 +110,8 @@ def test_threads_that_wait_for_a_connection_to_a_database(
 
     node = make_node(SQLRevocationList(one_sql.url, timeout=20), clock=time.time)
     token = node.start(a=1)
-    with ThreadPoolExecutor(40) as pool:
-        for done in [pool.submit(node.read, token) for _ in range(200)]:
+    with ThreadPoolExecutor(40) as pool:  # raises take turns, with a connection each
+        for done in [pool.submit(node.connector.delete_session, token) for _ in range(200)]:
             done.result()
     waited = of(node, "list_wait_seconds")
     assert asked(node)["+Inf"] == 201
