@@ -16,8 +16,9 @@ import base64
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import DeviceReason
+from ..errors import DeviceReason, TokenRefused
 from ..settings import SessionSettings
+from ..token.format import padded
 from ..token.keys import KeyRing
 from .jws import DeviceKey, ProofRefused
 
@@ -87,13 +88,15 @@ class Seals:
 
     def open(self, purpose: str, text: str, now_ms: int) -> Sealed | None:
         """What a text holds; None if it is not ours, of another purpose, or past its end."""
-        if len(text) > _MOST_CHARACTERS or not text.isascii():
+        if len(text) > _MOST_CHARACTERS:
             return None
         seen = self._seen.get(text) if purpose == PROOF else None
         if seen is not None:
             return seen if now_ms < seen.end_ms else None
-        padded = text + "=" * (-len(text) % 4)
-        found = self._rings[purpose].decrypt(padded.encode("ascii"))
+        try:
+            found = self._rings[purpose].decrypt(padded(text))
+        except TokenRefused:  # in another spelling than ours
+            return None
         if found is None:
             return None
         data = found[0]

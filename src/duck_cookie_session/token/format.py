@@ -62,8 +62,7 @@ def open_token(ring: KeyRing, token: str) -> tuple[Claims, bytes, int]:
     Raises:
         TokenRefused: MALFORMED or NO_KEY.
     """
-    text = _one_spelling(token)
-    decrypted = ring.decrypt(text + _PADDING[len(text) % 4])
+    decrypted = ring.decrypt(padded(token))
     if decrypted is None:
         raise TokenRefused(Reason.NO_KEY)
     plain, number = decrypted
@@ -81,14 +80,18 @@ def issued_at(token: str) -> int:
     return int.from_bytes(base64.urlsafe_b64decode(token[:12])[1:], "big")
 
 
-def _one_spelling(token: str) -> bytes:
-    """The token as bytes if it is in its one spelling; decides before any key is touched."""
+def padded(token: str) -> bytes:
+    """A token as Fernet takes it, if it is in its one spelling; no key is touched.
+
+    Raises:
+        TokenRefused: MALFORMED.
+    """
     if not 0 < len(token) <= COOKIE_LIMIT or not token.isascii():
         raise TokenRefused(Reason.MALFORMED)
     text = token.encode("ascii")
     if text.translate(None, _ALPHABET) or text[-1] not in _LAST[len(text) % 4]:
         raise TokenRefused(Reason.MALFORMED)
-    return text
+    return text + _PADDING[len(text) % 4]
 
 
 def _inflate(data: bytes) -> bytes:
@@ -101,8 +104,9 @@ def _inflate(data: bytes) -> bytes:
 
 def id_from_text(text: str) -> bytes | None:
     """The session id that a text of 22 URL-safe characters stands for, else None."""
+    if len(text) != ID_CHARACTERS:
+        return None
     try:
-        spelled = _one_spelling(text)
+        return base64.urlsafe_b64decode(padded(text))
     except TokenRefused:
         return None
-    return base64.urlsafe_b64decode(spelled + b"==") if len(spelled) == ID_CHARACTERS else None
