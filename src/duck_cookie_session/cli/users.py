@@ -35,9 +35,11 @@ class Users:
             UsageError: it can't be one.
         """
         key = self._model()._meta.pk
+        from django.core.exceptions import ValidationError
+
         try:
             return str(key.to_python(text))
-        except Exception as error:  # ValidationError, of a framework that is not imported here
+        except (ValidationError, ValueError, TypeError) as error:
             raise UsageError(
                 f"--subject takes the user's primary key, and {text!r} can't be one "
                 f"({type(key).__name__}). --username looks a user up by name."

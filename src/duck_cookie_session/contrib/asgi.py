@@ -217,7 +217,7 @@ class _Answer:
         except RevocationListUnavailable as error:
             await self.unavailable(error)
             return
-        except BaseException:
+        except BaseException:  # cancelled, too; raised on
             # Nothing went out, so that another response may: the framework's own 500, or, where
             # this was cancelled, what the application sends at the end of its time-out.
             self.started = False

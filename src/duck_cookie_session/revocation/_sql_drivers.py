@@ -172,7 +172,7 @@ def _connect(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
         return dialect.connect(*arguments, **keywords)
     except (dialect.loaded_dbapi.Error, OSError, EOFError):
         raise
-    except Exception as error:
+    except Exception as error:  # whatever foreign code runs into; raised on as an outage
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 

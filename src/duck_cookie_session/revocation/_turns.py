@@ -61,7 +61,7 @@ class Turns:
                 await asyncio.wait({turn}, timeout=self._timeout)
                 if not turn.done() and loop.time() - self._answered >= self._timeout:
                     raise NoAnswer(f"no answer to anybody for {self._timeout:g} s")
-        except BaseException:  # cancelled, too
+        except BaseException:  # cancelled, too; raised on
             if turn.done():
                 self.give_back()
             else:
