@@ -16,10 +16,11 @@ from duck_cookie_session.revocation.sqlite import SQLiteRevocationList
 from duck_cookie_session.settings import SessionSettings
 from tests.helpers import SECRET, Clock
 
-if TYPE_CHECKING:  # what needs redis-py
+if TYPE_CHECKING:  # what needs redis-py or SQLAlchemy
     import redis
 
     from duck_cookie_session.revocation.redis import RedisRevocationList
+    from duck_cookie_session.revocation.sql import SQLRevocationList
     from tests.helpers.redis_server import RedisServer
 
 
@@ -112,6 +113,23 @@ def make_redis_list(
         if not {"client", "async_client"} & arguments.keys():
             arguments["url"] = redis_server.url
         made.append(RedisRevocationList(**{"timeout": 10, **arguments}))
+        made[-1].bind(app.settings)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def make_sql_list(app: App) -> Iterator[Callable[..., SQLRevocationList]]:
+    """Makes lists in a database, by its address, bound to `app`."""
+    from duck_cookie_session.revocation.sql import SQLRevocationList
+
+    made: list[SQLRevocationList] = []
+
+    def make(url: str, **arguments: Any) -> SQLRevocationList:
+        made.append(SQLRevocationList(url, **{"timeout": 20, **arguments}))
         made[-1].bind(app.settings)
         return made[-1]
 

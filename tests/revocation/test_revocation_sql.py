@@ -26,20 +26,6 @@ MakeServer = Callable[..., SQLServer]
 TABLES = ("duck_cookie_session_entries", "duck_cookie_session_histories")
 
 
-@pytest.fixture
-def make_list(app: Any) -> Iterator[Callable[..., SQLRevocationList]]:
-    made: list[SQLRevocationList] = []
-
-    def make(url: str, **arguments: Any) -> SQLRevocationList:
-        made.append(SQLRevocationList(url, **{"timeout": 20, **arguments}))
-        made[-1].bind(app.settings)
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
 MakeList = Callable[..., SQLRevocationList]
 
 
@@ -93,10 +79,10 @@ def drop(server: SQLServer) -> None:
 
 
 def test_tables_are_made_where_they_are_missing_and_not_by_looking(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     drop(one_sql)
-    the_list = make_list(one_sql.url)
+    the_list = make_sql_list(one_sql.url)
     assert not the_list.knows(app.scopes.prefix)
     with pytest.raises(sqlalchemy.exc.ProgrammingError):
         one_sql.execute("SELECT * FROM duck_cookie_session_entries")
@@ -105,7 +91,7 @@ def test_tables_are_made_where_they_are_missing_and_not_by_looking(
 
 
 def test_whoever_may_not_make_tables_is_told_of_the_schema(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     """And needs no more rights than to read and write them, once they are there."""
     drop(one_sql)
@@ -118,7 +104,7 @@ def test_whoever_may_not_make_tables_is_told_of_the_schema(
             "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         )  # fmt: skip
     url = re.sub(r"shop:[^@]*@", "poor:x@", one_sql.url)
-    the_list = make_list(url)
+    the_list = make_sql_list(url)
     with pytest.raises(RevocationListUnavailable, match="sql-schema"):
         the_list.lookup((app.everything,))
     kind = "mariadb" if isinstance(one_sql, MariaDB) else "postgresql"
@@ -160,16 +146,16 @@ def configure(one_sql: SQLServer) -> Iterator[Callable[[str, str], None]]:
 
 
 def test_a_server_that_reports_commits_too_early_is_refused(
-    one_sql: SQLServer, make_list: MakeList, app: Any, configure: Callable[..., None]
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any, configure: Callable[..., None]
 ) -> None:
-    make_list(one_sql.url).raise_epoch(app.everything)
+    make_sql_list(one_sql.url).raise_epoch(app.everything)
     if isinstance(one_sql, MariaDB):
         name = "innodb_flush_log_at_trx_commit"
         configure(name, "2", "1")
     else:
         name = "synchronous_commit"
         configure(name, "off", "on")
-    the_list = make_list(one_sql.url)
+    the_list = make_sql_list(one_sql.url)
     for call in (the_list.raise_epoch, the_list.end):
         with pytest.raises(RevocationListUnavailable, match=f"would lose revocations: {name}="):
             call(app.everything)
@@ -179,7 +165,7 @@ def test_a_server_that_reports_commits_too_early_is_refused(
 
 @pytest.mark.slow
 def test_a_postgresql_without_fsync_is_refused(
-    needs_sql: None, make_list: MakeList, app: Any
+    needs_sql: None, make_sql_list: MakeList, app: Any
 ) -> None:
     from tests.helpers.sql_servers import PostgreSQL, why_not
 
@@ -189,15 +175,15 @@ def test_a_postgresql_without_fsync_is_refused(
     try:
         server.start()
         with pytest.raises(RevocationListUnavailable, match="would lose revocations: fsync=off"):
-            make_list(server.url).end(app.session())
+            make_sql_list(server.url).end(app.session())
     finally:
         server.remove()
 
 
 def test_tables_that_are_not_innodb_are_refused(
-    one_mariadb: SQLServer, make_list: MakeList, app: Any
+    one_mariadb: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
-    the_list = make_list(one_mariadb.url)
+    the_list = make_sql_list(one_mariadb.url)
     the_list.raise_epoch(app.everything)
     for table in TABLES:
         one_mariadb.execute(f"ALTER TABLE {table} ENGINE = Aria")
@@ -208,10 +194,10 @@ def test_tables_that_are_not_innodb_are_refused(
 
 
 def test_a_mariadb_that_is_read_only_is_refused(
-    one_mariadb: SQLServer, make_list: MakeList, app: Any
+    one_mariadb: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     assert isinstance(one_mariadb, MariaDB)
-    the_list = make_list(one_mariadb.url)
+    the_list = make_sql_list(one_mariadb.url)
     the_list.raise_epoch(app.everything)
     one_mariadb.as_root("SET GLOBAL read_only = 1")
     try:
@@ -229,15 +215,15 @@ def test_a_mariadb_that_is_read_only_is_refused(
 @pytest.mark.slow
 @pytest.mark.parametrize("sql_kind", ["postgresql"], indirect=True)
 def test_a_standby_of_postgresql_is_refused_until_it_is_promoted(
-    make_sql_server: MakeServer, make_list: MakeList, app: Any
+    make_sql_server: MakeServer, make_sql_list: MakeList, app: Any
 ) -> None:
     primary = make_sql_server()
-    make_list(primary.url).raise_epoch(app.everything)
+    make_sql_list(primary.url).raise_epoch(app.everything)
     primary.stop()
     standby = make_sql_server(start=False, copy_of=primary)
     standby.tool("touch", str(standby.data / "standby.signal"))
     standby.start()
-    the_list = make_list(standby.url)
+    the_list = make_sql_list(standby.url)
     for call in (lambda: the_list.lookup((app.everything,)), lambda: the_list.end(app.session())):
         with pytest.raises(RevocationListUnavailable, match="replica"):
             call()
@@ -250,10 +236,10 @@ def test_a_standby_of_postgresql_is_refused_until_it_is_promoted(
 @pytest.mark.slow
 @pytest.mark.parametrize("sql_kind", ["postgresql"], indirect=True)
 def test_a_failover_to_a_synchronous_standby_of_postgresql_loses_nothing(
-    make_sql_server: MakeServer, make_list: MakeList, app: Any
+    make_sql_server: MakeServer, make_sql_list: MakeList, app: Any
 ) -> None:
     primary = make_sql_server()
-    the_list = make_list(primary.url, timeout=2)
+    the_list = make_sql_list(primary.url, timeout=2)
     the_list.raise_epoch(app.everything)
     primary.stop()
     password = sqlalchemy.engine.make_url(primary.url).password
@@ -277,17 +263,17 @@ def test_a_failover_to_a_synchronous_standby_of_postgresql_loses_nothing(
     standby.resume()
     primary.kill()
     standby.execute("SELECT pg_promote()")
-    assert make_list(standby.url).lookup(scopes).epochs == (LAST_EPOCH,) * MOST_SCOPES
+    assert make_sql_list(standby.url).lookup(scopes).epochs == (LAST_EPOCH,) * MOST_SCOPES
 
 
 # The clock
 
 
 def test_a_raise_goes_by_the_clock_of_the_moment_when_its_turn_comes(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     """Not of the moment when its transaction, or the statement that waited, began."""
-    the_list = make_list(one_sql.url)
+    the_list = make_sql_list(one_sql.url)
     scope = app.session()
     the_list.raise_epoch(scope)
     if one_sql.name == "PostgreSQL":
@@ -312,10 +298,10 @@ def test_a_raise_goes_by_the_clock_of_the_moment_when_its_turn_comes(
 
 @pytest.mark.slow
 def test_a_check_is_one_round_trip(
-    make_sql_server: MakeServer, make_list: MakeList, app: Any
+    make_sql_server: MakeServer, make_sql_list: MakeList, app: Any
 ) -> None:
     server = make_sql_server()
-    the_list = make_list(server.url)
+    the_list = make_sql_list(server.url)
     scopes = (app.everything, app.session())
     for _ in range(8):  # connected, and prepared
         found = the_list.lookup(scopes)
@@ -343,9 +329,9 @@ def test_a_check_is_one_round_trip(
 
 @pytest.mark.parametrize("driver", ["asyncmy", "aiomysql", "pymysql"])
 def test_each_driver_of_mariadb(
-    one_mariadb: SQLServer, make_list: MakeList, app: Any, driver: str
+    one_mariadb: SQLServer, make_sql_list: MakeList, app: Any, driver: str
 ) -> None:
-    the_list = make_list(one_mariadb.url.replace("pymysql", driver))
+    the_list = make_sql_list(one_mariadb.url.replace("pymysql", driver))
     scope = app.session()
 
     async def use() -> None:
@@ -358,11 +344,11 @@ def test_each_driver_of_mariadb(
 
 
 def test_an_answer_may_be_reused_for_as_long_as_was_said(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     now = [1000.0]
-    reader = make_list(one_sql.url, max_staleness=2, clock=lambda: now[0])
-    other = make_list(one_sql.url)
+    reader = make_sql_list(one_sql.url, max_staleness=2, clock=lambda: now[0])
+    other = make_sql_list(one_sql.url)
     scope, own = app.session(), app.session()
 
     def reused(one: bytes) -> int:
@@ -379,22 +365,22 @@ def test_an_answer_may_be_reused_for_as_long_as_was_said(
 
 
 def test_the_same_nonce_gets_the_same_answer_from_another_process_too(
-    one_sql: SQLServer, make_list: MakeList, app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     """As where the answer to a commit got lost, and another process asks again."""
     scope = app.session()
-    epoch = make_list(one_sql.url).compare_and_raise(scope, 0, nonce=b"n" * 16)
-    again = make_list(one_sql.url)
+    epoch = make_sql_list(one_sql.url).compare_and_raise(scope, 0, nonce=b"n" * 16)
+    again = make_sql_list(one_sql.url)
     assert again.compare_and_raise(scope, 0, nonce=b"n" * 16) == epoch
     assert again.compare_and_raise(scope, 0, nonce=b"m" * 16) is None
 
 
 def test_expired_entries_go_by_themselves(
-    one_sql: SQLServer, make_list: MakeList, make_app: Any
+    one_sql: SQLServer, make_sql_list: MakeList, make_app: Any
 ) -> None:
     assert one_sql.clock is not None
     app = make_app(cookie_name="of_its_own")  # others make entries in a year to come
-    the_list = make_list(one_sql.url)
+    the_list = make_sql_list(one_sql.url)
     the_list.bind(app.settings)
     retention = app.settings.absolute_age + app.settings.clock_skew
     for _ in range(20):
@@ -409,11 +395,11 @@ def test_expired_entries_go_by_themselves(
 
 
 def test_a_new_list_is_said_once(
-    one_sql: SQLServer, make_list: MakeList, app: Any, caplog: pytest.LogCaptureFixture
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "duck_cookie_session"):
         for _ in range(3):
-            make_list(one_sql.url).lookup((app.everything,))
+            make_sql_list(one_sql.url).lookup((app.everything,))
     records = [one for one in caplog.records if "is new or has lost" in one.getMessage()]
     assert len(records) <= 1  # none where another test was the first of this application
     assert "%2F" not in caplog.text

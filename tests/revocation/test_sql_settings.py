@@ -30,20 +30,6 @@ ENTRIES = "duck_cookie_session_entries"
 MakeList = Callable[..., SQLRevocationList]
 
 
-@pytest.fixture
-def make_list(app: Any) -> Iterator[MakeList]:
-    made: list[SQLRevocationList] = []
-
-    def make(url: str, **arguments: Any) -> SQLRevocationList:
-        made.append(SQLRevocationList(url, **{"timeout": 20, **arguments}))
-        made[-1].bind(app.settings)
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
 def use(the_list: SQLRevocationList, app: Any) -> None:
     """Raise, end, look up and purge, plain and awaited."""
 
@@ -76,12 +62,12 @@ def role(one_postgresql: SQLServer) -> Iterator[Callable[[str], None]]:
 
 
 def test_a_role_of_postgresql_that_only_reads_unless_it_says_so(
-    one_postgresql: SQLServer, make_list: MakeList, make_app: Any, role: Callable[[str], None]
+    one_postgresql: SQLServer, make_sql_list: MakeList, make_app: Any, role: Callable[[str], None]
 ) -> None:
     """As raises do; so does what removes expired entries."""
     assert one_postgresql.clock is not None
     app = make_app(cookie_name="of_roles")  # others make entries in a time to come
-    the_list = make_list(one_postgresql.url)
+    the_list = make_sql_list(one_postgresql.url)
     the_list.bind(app.settings)
     expired = [app.session() for _ in range(2)]
     the_list.lookup(expired)  # the tables are there
@@ -101,11 +87,11 @@ def test_a_role_of_postgresql_that_only_reads_unless_it_says_so(
 
 
 def test_a_role_of_postgresql_that_does_not_wait_for_locks(
-    one_postgresql: SQLServer, make_list: MakeList, app: Any, role: Callable[[str], None]
+    one_postgresql: SQLServer, make_sql_list: MakeList, app: Any, role: Callable[[str], None]
 ) -> None:
     """Raises wait for each other, for as long as an answer may take."""
     role("lock_timeout = '1ms'")
-    the_list = make_list(one_postgresql.url)
+    the_list = make_sql_list(one_postgresql.url)
     scope = app.session()
     the_list.end(app.session())
     engine = sqlalchemy.create_engine(one_postgresql.url)
@@ -120,22 +106,22 @@ def test_a_role_of_postgresql_that_does_not_wait_for_locks(
 
 
 def test_a_database_of_postgresql_without_an_encoding(
-    one_postgresql: SQLServer, make_list: MakeList, app: Any
+    one_postgresql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     """As initdb makes them under the locale C."""
     one_postgresql.execute(
         "CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
     )
-    the_list = make_list(one_postgresql.url.replace("/postgres", "/plain"))
+    the_list = make_sql_list(one_postgresql.url.replace("/postgres", "/plain"))
     use(the_list, app)
     the_list.close()
     one_postgresql.execute("DROP DATABASE plain WITH (FORCE)")
 
 
 def test_tables_of_postgresql_that_a_crash_empties_are_refused(
-    one_postgresql: SQLServer, make_list: MakeList, app: Any
+    one_postgresql: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
-    the_list = make_list(one_postgresql.url)
+    the_list = make_sql_list(one_postgresql.url)
     the_list.end(app.session())
     one_postgresql.execute(f"ALTER TABLE {ENTRIES} SET UNLOGGED")
     try:
@@ -147,13 +133,13 @@ def test_tables_of_postgresql_that_a_crash_empties_are_refused(
 
 
 def test_a_mariadb_that_cuts_answers_short(
-    one_mariadb: SQLServer, make_list: MakeList, app: Any
+    one_mariadb: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
     """A row that is missing would be a session that was never ended."""
     assert isinstance(one_mariadb, MariaDB)
     one_mariadb.as_root("SET GLOBAL sql_select_limit = 2")
     try:
-        use(make_list(one_mariadb.url), app)
+        use(make_sql_list(one_mariadb.url), app)
     finally:
         one_mariadb.as_root("SET GLOBAL sql_select_limit = DEFAULT")
 
@@ -177,9 +163,9 @@ def test_a_driver_that_goes_on_without_tls_is_not_taken_where_tls_was_asked_for(
 
 
 def test_an_option_that_no_driver_knows_is_an_outage(
-    one_mariadb: SQLServer, make_list: MakeList, app: Any
+    one_mariadb: SQLServer, make_sql_list: MakeList, app: Any
 ) -> None:
-    the_list = make_list(f"{one_mariadb.url}?colour=red")
+    the_list = make_sql_list(f"{one_mariadb.url}?colour=red")
 
     async def awaited() -> None:
         with pytest.raises(RevocationListUnavailable, match="colour"):
@@ -191,8 +177,10 @@ def test_an_option_that_no_driver_knows_is_an_outage(
     asyncio.run(awaited())
 
 
-def test_no_traceback_shows_a_session_id(one_sql: SQLServer, make_list: MakeList, app: Any) -> None:
-    the_list = make_list(one_sql.url)
+def test_no_traceback_shows_a_session_id(
+    one_sql: SQLServer, make_sql_list: MakeList, app: Any
+) -> None:
+    the_list = make_sql_list(one_sql.url)
     scope = app.session()
     the_list.raise_epoch(scope)
     one_sql.execute(f"ALTER TABLE {ENTRIES} RENAME COLUMN epoch TO number")
@@ -212,12 +200,12 @@ def test_no_traceback_shows_a_session_id(one_sql: SQLServer, make_list: MakeList
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncmy", "aiomysql"])
 def test_an_event_loop_that_ends_leaves_no_connection_open(
-    request: pytest.FixtureRequest, make_list: MakeList, app: Any, driver: str
+    request: pytest.FixtureRequest, make_sql_list: MakeList, app: Any, driver: str
 ) -> None:
     """As where each request has a loop of its own: an async view under WSGI."""
     kind = "postgresql" if driver == "psycopg" else "mariadb"
     server: SQLServer = request.getfixturevalue(f"one_{kind}")
-    the_list = make_list(server.url.replace("pymysql", driver))
+    the_list = make_sql_list(server.url.replace("pymysql", driver))
     there = (
         "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
         if kind == "postgresql"
@@ -282,10 +270,10 @@ def pooler(one_postgresql: SQLServer) -> Iterator[PgBouncer]:
 
 
 def test_behind_a_pooler_that_shares_connections_out_by_transactions(
-    pooler: PgBouncer, make_list: MakeList, app: Any
+    pooler: PgBouncer, make_sql_list: MakeList, app: Any
 ) -> None:
     """No statement has a name there, by which that of another client could be carried out."""
-    lists = [make_list(pooler.url) for _ in range(3)]
+    lists = [make_sql_list(pooler.url) for _ in range(3)]
 
     def work(the_list: SQLRevocationList) -> list[tuple[bytes, int]]:
         told = []
